@@ -1,0 +1,203 @@
+"""Time of a training step: simplecell's beside plain eager PyTorch, and beside its own bare arithmetic.
+
+    python benchmarks/step.py [--json]
+
+Three sides train the same net with AdamW on the same batch, with two threads, a step each in turn:
+
+- plain: as one writes it, pictures as N, C, H, W floats that are normalised already, the optimiser as made
+  by default;
+- bare: forward, backward and step alone, as simplecell lays them out (uint8 pictures normalised in the
+  net, channels last, fused optimiser), with no loop around;
+- ours: a step of simplecell's loop.
+
+The goals: never slower than plain, at least 1.15 times faster on convolutional nets, and a loop that adds
+less than 2 % to the bare step. Exits with 1 when one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simplecell import nets
+from simplecell.data.batches import Batch, Splits
+from simplecell.learn.journal import Journal
+from simplecell.learn.loop import StageRun, Surroundings
+from simplecell.learn.losses import cross_entropy
+from simplecell.learn.optimisers import optimiser
+from simplecell.learn.schedules import constant
+from simplecell.learn.stages import At, Learn, Stream, Terms, Update
+from simplecell.tasks.classify import Classifier
+
+THREADS = 2
+LEAST_SPEED, MOST_OVERHEAD = 1.15, 0.02
+CLASSES, RATE, DECAY = 10, 1e-3, 0.01
+
+
+@dataclass(frozen=True)
+class Case:
+    """A net and the pictures it is measured on. rounds: steps of each side whose median counts."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    shape: tuple[int, int, int, int]  # N, C, H, W
+    rounds: int
+
+
+def named(net: str) -> Callable[[], nn.Module]:
+    return lambda: nets.build(net, channels=1, classes=CLASSES, height=28, width=28)
+
+
+CASES = (
+    Case("small", named("small"), (256, 1, 28, 28), 60),
+    Case("lenet5", named("lenet5"), (256, 1, 28, 28), 100),
+    Case("resnet18", lambda: torchvision.models.resnet18(num_classes=CLASSES), (32, 3, 128, 128), 15),
+)
+
+
+class OneBatch:
+    """Examples that are always the same batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.made = batch
+        self.ids = batch["id"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, indices: Any, address: Any = None) -> Batch:
+        return self.made
+
+
+def plain(case: Case, pictures: Tensor, labels: Tensor) -> Callable[[], None]:
+    net = case.build().train()
+    ready = pictures.contiguous().float().div(255).sub(0.5).div(0.5)  # N, C, H, W
+    rule = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
+
+    def step() -> None:
+        rule.zero_grad()
+        F.cross_entropy(net(ready), labels).backward()
+        rule.step()
+
+    return step
+
+
+def laid_out(case: Case) -> nn.Module:
+    """The net as simplecell trains it: behind its normalisation, channels last."""
+    net: nn.Module = Classifier(case.build(), [0.5] * case.shape[1], [0.5] * case.shape[1])
+    return net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def bare(case: Case, pictures: Tensor, labels: Tensor) -> Callable[[], None]:
+    net = laid_out(case)
+    rule = optimiser("adamw", weight_decay=DECAY)(list(net.named_parameters()))
+    for group in rule.param_groups:
+        group["lr"] = RATE
+
+    def step() -> None:
+        rule.zero_grad()
+        F.cross_entropy(net(pictures), labels).backward()
+        rule.step()
+
+    return step
+
+
+def ours(case: Case, pictures: Tensor, labels: Tensor, folder: Path) -> Callable[[], None]:
+    net = laid_out(case)
+    batch = {"id": [str(row) for row in range(len(labels))], "picture": pictures, "label": labels}
+
+    def loss(net: nn.Module, batch: Batch, at: At) -> Terms:
+        return Terms(
+            {"cross_entropy": cross_entropy(net(batch["picture"]), batch)}, count=len(batch["label"])
+        )
+
+    rule = optimiser("adamw", weight_decay=DECAY)
+    update = Update("classifier", list(net.named_parameters()), rule, loss, constant(RATE))
+    examples = OneBatch(batch)
+    world = Surroundings(
+        seed=0,
+        device=torch.device("cpu"),
+        splits=Splits(examples, examples, examples, {}),
+        checkpoint=folder / "checkpoint",
+        journal=Journal(folder / "metrics.jsonl", quiet=True),
+        evaluate=lambda net: {},
+        headline=("accuracy", "max"),
+    )
+    stage = Learn("learn", [Stream("train", lambda: examples, len(labels))], [update], epochs=1e6)
+    run = StageRun(net, stage, 0, world)
+    run.begin()
+    steps = iter(range(10**6))
+    return lambda: run.step([batch], run.at(next(steps)))
+
+
+def measure(case: Case) -> dict[str, float]:
+    """Median seconds of a step of each side; they take turns, so that a slow moment hits all."""
+    chance = torch.Generator().manual_seed(0)
+    count, channels, height, width = case.shape
+    pixels = torch.randint(0, 256, (count, height, width, channels), dtype=torch.uint8, generator=chance)
+    pictures = pixels.permute(0, 3, 1, 2)  # N, C, H, W with the strides of channels last
+    labels = torch.randint(0, CLASSES, (count,), generator=chance)
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {
+            "plain": plain(case, pictures, labels),
+            "bare": bare(case, pictures, labels),
+            "ours": ours(case, pictures, labels, Path(folder)),
+        }
+        times: dict[str, list[float]] = {side: [] for side in sides}
+        for _ in range(case.rounds + 3):
+            for side, step in sides.items():
+                begun = time.perf_counter()
+                step()
+                times[side].append(time.perf_counter() - begun)
+    return {side: statistics.median(spent[3:]) for side, spent in times.items()}  # three to warm up
+
+
+def figures(case: Case) -> dict[str, Any]:
+    seconds = measure(case)
+    speed = seconds["plain"] / seconds["ours"]
+    overhead = seconds["ours"] / seconds["bare"] - 1
+    reached = speed >= LEAST_SPEED and overhead < MOST_OVERHEAD
+    return {"net": case.name, "seconds": seconds, "speed": speed, "overhead": overhead, "reached": reached}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    as_json = parser.parse_args().json
+    torch.set_num_threads(THREADS)
+    rows = []
+    for case in CASES:
+        rows.append(figures(case))
+        if not as_json:
+            ms = {side: 1000 * spent for side, spent in rows[-1]["seconds"].items()}
+            print(
+                f"{case.name:9} plain {ms['plain']:8.2f} ms  bare {ms['bare']:8.2f}  ours {ms['ours']:8.2f}"
+                f"   {rows[-1]['speed']:.2f} × plain, loop {100 * rows[-1]['overhead']:+.1f} %"
+                f"{'' if rows[-1]['reached'] else '   MISSED'}",
+                flush=True,
+            )
+    reached = all(row["reached"] for row in rows)
+    if as_json:
+        print(
+            json.dumps(
+                {"steps": rows, "threads": THREADS, "torch": torch.__version__, "reached": reached}, indent=2
+            )
+        )
+    sys.exit(0 if reached else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""``python -m simplecell`` is the command ``simplecell``."""
+
+from simplecell.cli import main
+
+main()

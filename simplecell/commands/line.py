@@ -1,0 +1,210 @@
+"""The commands as the command line calls them: each reads its words and gives an exit status."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from simplecell import settings as typed
+from simplecell.commands import eyes, flags
+from simplecell.commands.flags import CONFIG, DEVICE, JSON, OUT, THREADS
+from simplecell.errors import UserError
+from simplecell.run import Run, runs_in
+from simplecell.tasks import TASKS
+
+RUN = Annotated[Path, Parameter(help="run folder")]
+NET = Annotated[str, Parameter(help="run folder or model.safetensors")]
+
+
+def train_command(name: str, *, helping: bool) -> Callable[..., int]:
+    """``train TASK`` with the task's settings as flags. helping: read without the heavy modules."""
+    with _reading(helping):
+        cls = _task_class(name)
+        parameters = flags.parameters_of(cls)
+    parameters += [
+        flags.own("out", OUT, None),
+        flags.own("config", CONFIG, None),
+        flags.own("dry_run", Annotated[bool, Parameter(negative=(), help="one batch through every stage")], False),
+        flags.own("json", JSON, False),
+    ]
+
+    def call(given: dict[str, Any]) -> int:
+        common = flags.taken(given, {"out": None, "config": None, "dry_run": False, "json": False})
+        return _train(cls, given, **common)
+
+    return flags.with_signature(parameters, call, (cls.__doc__ or name).partition("\n")[0])
+
+
+def _reading(helping: bool) -> AbstractContextManager[None]:
+    from simplecell.commands.light import without_heavy_modules
+
+    return without_heavy_modules() if helping else nullcontext()
+
+
+def _task_class(name: str) -> Any:
+    if name in TASKS:
+        place, _, attribute = TASKS[name][0].partition(":")
+        return getattr(importlib.import_module(place), attribute)
+    from simplecell.tasks.task import load_task
+
+    return load_task(name)
+
+
+def _train(cls: Any, given: dict[str, Any], out: Path | None, config: Path | None, dry_run: bool, json: bool) -> int:
+    from simplecell.commands.train import new_run
+    from simplecell.commands.trying import dry_run as try_out
+
+    base = cls() if config is None else typed.from_table(cls, typed.read_toml(config), str(config))
+    task = typed.replace(base, given)
+    if not task.data:
+        raise UserError("DATA is missing", remedy="name the folder, table or archive of pictures after the task")
+    if dry_run:
+        return try_out(task, quiet=json)
+    return _to_the_end(new_run(task, out), json)
+
+
+def _to_the_end(run: Run, json: bool) -> int:
+    from simplecell import artefact
+    from simplecell.commands.train import carry_on
+
+    finished = carry_on(run, quiet=json)
+    figures = artefact.read_header(run.artefact).figures if finished else {}
+    if json:
+        eyes.answer({"run": str(run.path), "state": run.state, "figures": figures})
+    elif finished:
+        eyes.figures_table(figures)
+        eyes.say(f"\nrun folder: {run.path}\nask it:     simplecell predict {run.path} PICTURE")
+    else:
+        eyes.say(f"stopped; go on with: simplecell resume {run.path}")
+    return 0 if finished else 1
+
+
+def resume(run: RUN, *, json: JSON = False) -> int:
+    """Go on with a run where it was cut off, exactly."""
+    return _to_the_end(Run.open(run), json)
+
+
+def repeat(run: RUN, *, out: OUT = None, json: JSON = False) -> int:
+    """Train again from a run's settings, the measured ones too."""
+    from simplecell.commands.train import new_run, task_of
+
+    asked, _, measured = task_of(Run.open(run))
+    return _to_the_end(new_run(asked, out, measured), json)
+
+
+def evaluate(
+    run: NET,
+    data: Annotated[str, Parameter(help="other data; the run's test pictures otherwise")] = "",
+    *,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"), help="also write the figures there, as JSON")] = None,
+    device: DEVICE = "auto",
+    threads: THREADS = 0,
+    json: JSON = False,
+) -> int:
+    """The figures of a trained net, with 95 % intervals."""
+    from simplecell.commands import predict
+
+    return predict.evaluate(run, data, json_document=json, device=device, threads=threads, out=out)
+
+
+def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int]:
+    """``predict RUN PICTURE…`` with the options of the run's task."""
+    with _reading(helping):
+        ask = _ask_of(words)
+        options = flags.parameters_of(ask)
+    parameters = [
+        flags.own("run", NET, positional=True),
+        flags.own("pictures", Annotated[str, Parameter(help="files, folders, globs; - reads names from stdin")]),
+        *options,
+        flags.own("form", Annotated[str, Parameter(name="--format", help="table, json or csv")], "table"),
+        flags.own("device", DEVICE, "auto"),
+        flags.own("threads", THREADS, 0),
+        flags.own("json", Annotated[bool, Parameter(negative=(), help="JSON lines on stdout")], False),
+    ]
+    parameters[1] = parameters[1].replace(kind=parameters[1].VAR_POSITIONAL)
+
+    def call(given: dict[str, Any]) -> int:
+        from simplecell.commands.predict import predict
+
+        common = flags.taken(given, {"run": "", "pictures": (), "form": "table", "device": "auto", "threads": 0, "json": False})
+        if not common["pictures"]:
+            raise UserError("no picture is named", remedy="name files, folders or globs after the run, or - for stdin")
+        if common["form"] not in ("table", "json", "csv"):
+            raise UserError(f"there is no format {common['form']}", where="--format", remedy="give table, json or csv")
+        return predict(
+            common["run"],
+            common["pictures"],
+            typed.replace(ask(), given),
+            form=common["form"],
+            json_lines=common["json"],
+            device=common["device"],
+            threads=common["threads"],
+        )
+
+    return flags.with_signature(parameters, call, "What a trained net answers for pictures.")
+
+
+def _ask_of(words: Sequence[str]) -> Any:
+    """The options class of the task of the first word that is a net; classify's where there is none."""
+    for word in words:
+        path = Path(word)
+        try:
+            if (path / "settings.toml").is_file():
+                return _task_class(Run(path).settings()["task"]).Ask
+            if path.suffix == ".safetensors" and path.is_file():
+                from simplecell import artefact
+
+                return _task_class(artefact.read_header(path).task).Ask
+        except UserError:
+            break  # told when the net is opened
+    return _task_class("classify").Ask
+
+
+def runs(
+    *runs: Annotated[Path, Parameter(help="two or more to compare; a folder of runs, or none, lists")],
+    prune: Annotated[bool, Parameter(negative=(), help="delete checkpoints of finished runs and runs that never stepped")] = False,
+    json: JSON = False,
+) -> int:
+    """List runs, or compare them: settings that differ, figures, curves."""
+    from simplecell.commands import compare
+
+    folders = [path for path in runs if not (path / "settings.toml").is_file()]
+    if len(runs) > 1:
+        return compare.compare([Run.open(path) for path in runs], json)
+    if len(runs) == 1 and not folders:
+        return compare.compare([Run.open(runs[0])], json)
+    folder = runs[0] if runs else Path("runs")
+    if runs and not folder.is_dir():
+        raise UserError("there is no such run or folder of runs", where=folder, remedy="check the path")
+    return compare.prune(runs_in(folder), json) if prune else compare.list_runs(runs_in(folder), json)
+
+
+def demo(*, out: OUT = None, seed: Annotated[int, Parameter(help="of every random number")] = 0, json: JSON = False) -> int:
+    """The whole path on the MNIST that the package carries: train, evaluate, and how to go on."""
+    from simplecell.commands.demo import demo as run_demo
+
+    return run_demo(out, seed, json)
+
+
+def doctor(*, json: JSON = False) -> int:
+    """Verify the install: versions, devices, extras, and a two-second training."""
+    from simplecell.commands.doctor import doctor as examine
+
+    return examine(json=json)
+
+
+def complete(shell: Annotated[str, Parameter(help="bash, zsh or fish")] = "bash") -> int:
+    """Print the script that makes a shell complete simplecell's words."""
+    from simplecell.cli import application
+
+    if shell not in ("bash", "zsh", "fish"):
+        raise UserError(f"no completion for {shell}", remedy="give bash, zsh or fish")
+    print(application(["--help"], complete=True).generate_completion(shell=shell))  # type: ignore[arg-type]
+    return 0
+
+

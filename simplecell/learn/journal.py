@@ -1,0 +1,137 @@
+"""The journal of a training: lines in metrics.jsonl, TensorBoard events where it is installed, and progress for eyes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+#: Seconds between two lines of progress where the output is no terminal.
+_PLAIN_EVERY = 10.0
+
+
+class Journal:
+    """Writes the record of a run as it happens. A line is flushed when it is written.
+
+    quiet: nothing for eyes. Times stand in no line: equal runs give equal journals.
+    """
+
+    def __init__(self, path: Path, *, quiet: bool = False, out: TextIO | None = None) -> None:
+        self._file = open(path, "ab")  # noqa: SIM115 - closed by __exit__
+        self._events = None if importlib.util.find_spec("tensorboard") is None else _events(path.parent)
+        self._show = None if quiet else _Progress(out or sys.stderr)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        if self._events is not None:
+            self._events.close()
+        if self._show is not None:
+            self._show.close()
+
+    def position(self) -> int:
+        """Bytes written; a checkpoint remembers it."""
+        return self._file.seek(0, os.SEEK_END)
+
+    def cut(self, position: int) -> None:
+        """Take back what was written after a checkpoint; the run writes it again."""
+        self._file.truncate(position)
+
+    def record(self, line: dict[str, Any]) -> None:
+        """Write one line."""
+        self._file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
+        self._file.flush()
+        if self._events is not None:
+            for kind in ("train", "validation", "rate"):
+                for name, value in line.get(kind, {}).items():
+                    self._events.add_scalar(f"{line['stage']}/{kind}/{name}", value, line["step"])
+        if self._show is not None:
+            self._show.record(line)
+
+    def begin(self, stage: str, steps: int, done: int, pictures: int) -> None:
+        """A stage begins (or goes on): its steps, how many are done, examples a step."""
+        if self._show is not None:
+            self._show.begin(stage, steps, done, pictures)
+
+    def step(self, done: int) -> None:
+        """A step was done."""
+        if self._show is not None:
+            self._show.step(done)
+
+
+def _events(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+
+class _Progress:
+    """A bar with pictures a second and time left on a terminal; a plain line now and then elsewhere."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._bar: Any = None
+        self._stage, self._steps, self._pictures, self._first = "", 1, 1, 0
+        self._started = self._said = time.monotonic()
+        self._last: dict[str, float] = {}
+        if out.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            columns = [TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[about]}")]
+            self._bar = Progress(*columns, console=Console(file=out), transient=True)
+
+    def begin(self, stage: str, steps: int, done: int, pictures: int) -> None:
+        self._stage, self._steps, self._pictures, self._first = stage, steps, pictures, done
+        self._started = self._said = time.monotonic()
+        if self._bar is not None:
+            self._bar.start()
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(stage, total=steps, completed=done, about="")
+
+    def step(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self._said < (0.2 if self._bar is not None else _PLAIN_EVERY):
+            return
+        self._said = now
+        about = self._about(done, now)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[-1], completed=done, about=about)
+        else:
+            print(f"{self._stage}: step {done} of {self._steps}, {about}", file=self._out, flush=True)
+
+    def _about(self, done: int, now: float) -> str:
+        speed = (done - self._first) / max(1e-9, now - self._started)
+        left = (self._steps - done) / max(1e-9, speed)
+        losses = ", ".join(f"{k.rpartition('/')[2]} {v:.4g}" for k, v in self._last.items())
+        return f"{speed * self._pictures:,.0f} pictures/s, {_clock(left)} left" + (f", {losses}" if losses else "")
+
+    def record(self, line: dict[str, Any]) -> None:
+        self._last = dict(list(line.get("train", self._last).items())[:3])
+        if "validation" not in line:
+            return
+        figures = ", ".join(f"{k} {v:.4f}" for k, v in list(line["validation"].items())[:4])
+        losses = ", ".join(f"{k.rpartition('/')[2]} {v:.4g}" for k, v in self._last.items())
+        text = f"{self._stage}: epoch {line['epoch']:g}, {losses}; validation {figures}"
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=self._out, flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,86 @@
+"""Optimisers by name, as fast as torch has them, with no weight decay on norms and biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+from simplecell.learn.stages import NamedParameters
+
+#: Those that torch has as one fused kernel on the CPU and on GPUs.
+_FUSED = ("sgd", "adam", "adamw", "adagrad")
+_CLASSES: dict[str, Any] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+}
+#: A learning rate that suits a small net at a batch of 256 with batch normalisation.
+USUAL_RATE = {"sgd": 0.1, "adam": 2e-3, "adamw": 5e-3, "rmsprop": 1e-3, "adagrad": 1e-2, "adadelta": 1.0}
+
+
+def decay_groups(parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: weights (two or more dimensions) decay, norms and biases do not."""
+    weights = [p for _, p in parameters if p.dim() >= 2]
+    others = [p for _, p in parameters if p.dim() < 2]
+    groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def optimiser(
+    name: str, *, momentum: float = 0.9, weight_decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.999)
+) -> Callable[[NamedParameters], Optimizer]:
+    """A maker of an optimiser: sgd (Nesterov), adam, adamw, rmsprop, adagrad or adadelta.
+
+    The rate is set by the loop before each step; what it is made with has no meaning.
+    """
+    options: dict[str, Any] = {}
+    if name == "sgd":
+        options = {"momentum": momentum, "nesterov": momentum > 0}
+    elif name in ("adam", "adamw"):
+        options = {"betas": betas}
+    elif name == "rmsprop":
+        options = {"momentum": momentum}
+
+    def make(parameters: NamedParameters) -> Optimizer:
+        kinds = {p.device.type for _, p in parameters}
+        fused = name in _FUSED and kinds <= {"cpu", "cuda"} and all(p.is_floating_point() for _, p in parameters)
+        chosen = {"fused": True} if fused else {"foreach": True}
+        made: Optimizer = _CLASSES[name](decay_groups(parameters, weight_decay), lr=0.0, **chosen, **options)
+        return made
+
+    return make
+
+
+def optimiser_state(made: Optimizer, parameters: NamedParameters) -> dict[str, torch.Tensor]:
+    """The optimiser's tensors by "parameter/key", on the CPU and contiguous."""
+    return {
+        f"{name}/{key}": torch.as_tensor(value).detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, parameter in parameters
+        for key, value in made.state.get(parameter, {}).items()
+        if value is not None
+    }
+
+
+def restore_optimiser(made: Optimizer, parameters: NamedParameters, saved: dict[str, torch.Tensor]) -> None:
+    """Put back what ``optimiser_state`` gave.
+
+    A fused optimiser whose moments have another memory layout than the weight trains wrongly and says
+    nothing, so each moment is laid out as its parameter before the saved values are copied in.
+    """
+    by_name = dict(parameters)
+    for path, value in saved.items():
+        name, _, key = path.rpartition("/")
+        parameter = by_name[name]
+        if value.shape == parameter.shape and value.dim():
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        elif key != "step":
+            value = value.to(parameter.device)
+        elif made.param_groups[0].get("fused"):
+            value = value.to(parameter.device)
+        made.state[parameter][key] = value

@@ -1,0 +1,1 @@
+"""Figures that several tasks share, each with its interval, from arrays alone."""

@@ -1,0 +1,74 @@
+"""Nets, one file a paper. This file knows their names; a net's file is imported when it is built.
+
+Every net takes normalised floats N, C, H, W and gives logits N, classes. Its class is called with
+``channels``, ``classes``, ``height``, ``width`` and settings of its own, by keyword.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from simplecell.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NAMES: dict[str, str] = {
+    "small": "a fast batch-normalised net for pictures of 24 to 128 px; the default",
+    "lenet5": "LeNet-5 (LeCun et al. 1998), with its partly connected third layer",
+    "first-cnn": "two convolutions with pooling, a dense layer, dropout: a first convolutional net",
+    "dense": "fully connected layers on the flattened picture, no convolution",
+}
+
+#: Where a name's class is: the module in this package, and the class in it.
+_CLASSES = {
+    "small": ("small", "Small"),
+    "lenet5": ("lenet", "LeNet5"),
+    "first-cnn": ("first_cnn", "FirstCNN"),
+    "dense": ("dense", "Dense"),
+}
+
+
+def build(name: str, *, channels: int, classes: int, height: int, width: int, **settings: Any) -> nn.Module:
+    """The net of this name, freshly initialised from torch's default generator.
+
+    channels, height, width: of the pictures it will be given. classes: how many logits it gives.
+    settings: the net's own, for example ``hidden=(512, 512)`` of ``dense``.
+    Raises UserError where the name or a setting is unknown, or the pictures are too small for the net.
+    """
+    if name not in NAMES:
+        raise UserError(f"there is no net {name!r}", where="net", remedy=_remedy(name, list(NAMES)))
+    module, attribute = _CLASSES[name]
+    net = getattr(importlib.import_module(f"simplecell.nets.{module}"), attribute)
+    known = [key for key in inspect.signature(net).parameters if key not in _GIVEN]
+    for key in settings:
+        if key not in known:
+            raise UserError(
+                f"the net {name!r} has no setting {key!r}", where="net", remedy=_remedy(key, known)
+            )
+    built: nn.Module = net(channels=channels, classes=classes, height=height, width=width, **settings)
+    return built
+
+
+def default(height: int, width: int) -> str:
+    """The name of the net to start with at this picture size.
+
+    It is ``small`` at every size: it grows by a stage with each doubling of the picture. Photographs
+    larger than 128 px are better reduced to 128 px for it than shown to it whole.
+    """
+    del height, width
+    return "small"
+
+
+_GIVEN = ("channels", "classes", "height", "width")
+
+
+def _remedy(word: str, known: list[str]) -> str:
+    """What to write instead: the nearest known word, or all of them where none is near."""
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"try {near[0]!r}"
+    return "take one of " + ", ".join(known) if known else "leave it out: it has no settings"

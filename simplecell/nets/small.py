@@ -1,0 +1,79 @@
+"""A small net that trains in seconds on two processor cores: the default for pictures of 24 to 128 px.
+
+The pattern (convolution, pooling, batch normalisation, rectifier) is that of the nets Jordan trains fast:
+94 % on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024; batch normalisation is of Ioffe and Szegedy, ICML
+2015; global pooling of Lin, Chen, Yan: Network in Network, ICLR 2014. Sizes and order are our own.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from simplecell.errors import UserError
+
+#: Widths stop doubling at this multiple of the first: wider late stages cost most of the parameters.
+_WIDEST = 8
+
+
+class Small(nn.Module):
+    """Unpadded convolutions that halve the map until it is small, then the maximum of each map.
+
+        ::
+
+            N, C, 28, 28                                               at 64 px      at 128 px
+              │ convolution 5×5, max-pooling, norm, ReLU   32 × 12×12    32 × 30×30    32 × 31×31  stride 2
+              │ convolution 3×3, max-pooling, norm, ReLU   64 ×  5×5     64 × 14×14    64 × 14×14
+              │ … again while a side has 8 px                           128 ×  6×6    128 ×  6×6
+              │ convolution 3×3, norm, ReLU               128 ×  3×3    256 ×  4×4    256 ×  4×4
+              │ global max-pooling                        128           256           256
+              ▼ dense                                   classes       classes       classes     logits
+
+        Pictures over 64 px pass the first convolution at stride 2, or it would cost more than all others.
+
+        After Jordan 2024 (see the file's head).
+
+    MEASURED
+
+        base: maps of the first convolution; each stage has twice as many as the last, up to 8 × base.
+        Raises UserError for pictures under 10 px.
+    """
+
+    def __init__(self, channels: int, classes: int, height: int, width: int, *, base: int = 32) -> None:
+        super().__init__()
+        if min(height, width) < 10:
+            raise UserError(
+                f"small needs pictures of at least 10 × 10 px, not {width} × {height}",
+                where="net",
+                remedy="enlarge the pictures or take the net 'dense'",
+            )
+        side = min(height, width)
+        stride = 2 if side > 64 else 1
+        layers = _stage(channels, base, kernel=5, stride=stride, pool=True)
+        maps, side = base, ((side - 5) // stride + 1) // 2
+        while side >= 8:
+            wider = min(2 * maps, _WIDEST * base)
+            layers += _stage(maps, wider, kernel=3, pool=True)
+            maps, side = wider, (side - 2) // 2
+        last = min(2 * maps, _WIDEST * base)
+        layers += _stage(maps, last, kernel=3, pool=False)
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(last, classes))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Normalised pictures N, C, H, W to logits N, classes."""
+        logits: Tensor = self.classifier(self.features(pictures))
+        return logits
+
+
+def _stage(channels: int, maps: int, *, kernel: int, stride: int = 1, pool: bool) -> list[nn.Module]:
+    """A convolution without padding or bias, pooling where wanted, batch normalisation, rectifier.
+
+    Pooling stands before the norm and the rectifier, which then have a quarter of the pixels to do;
+    the maximum of rectified pixels is the rectified maximum, so only the norm's statistics differ.
+    """
+    return [
+        nn.Conv2d(channels, maps, kernel, stride, bias=False),
+        *([nn.MaxPool2d(2)] if pool else []),
+        nn.BatchNorm2d(maps),
+        nn.ReLU(),
+    ]

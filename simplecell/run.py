@@ -1,0 +1,168 @@
+"""The run folder: the record of one training, from its settings to its artefact.
+
+    settings.toml       what was asked, and what was measured at the start; there before data are read
+    data.json           what the data are, and what was left out
+    environment.json    versions and machine
+    metrics.jsonl       one line an interval or evaluation
+    checkpoints/        last.safetensors, replaced atomically
+    model.safetensors   the artefact; there once the run has finished
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simplecell.errors import UserError
+from simplecell.settings import read_toml, to_toml
+
+FORMAT = 1
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a whole file or leave what was there: temporary file, flush, fsync, rename, fsync of the folder."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    with contextlib.suppress(OSError):  # not every file system lets a folder be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def to_json(value: Any) -> str:
+    """JSON for a person's eyes and for comparison: indented, keys in order."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder. Opening one reads nothing but whether it is one."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, task: str, asked: Mapping[str, Any]) -> Run:
+        """Make the folder with its settings.toml; a folder that holds anything is refused."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(
+                "this exists already", where=path, remedy="choose another --out or go on with `resume`"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        run.write_settings(task, asked, {})
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        if not (path / "settings.toml").is_file():
+            missing = "this is no run folder (it has no settings.toml)" if path.exists() else "there is no such run"
+            raise UserError(missing, where=path, remedy="see `simplecell runs` for those there are")
+        return cls(path)
+
+    def write_settings(self, task: str, asked: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+        """Record what was asked and, beside it, what was measured or chosen at the start."""
+        table: dict[str, Any] = {"format": FORMAT, "task": task, "settings": asked}
+        if measured:
+            table["measured"] = measured
+        write_atomically(self.path / "settings.toml", to_toml(table))
+
+    def settings(self) -> dict[str, Any]:
+        """settings.toml as a table: format, task, settings, and measured where the run has begun."""
+        table = read_toml(self.path / "settings.toml")
+        if table.get("format") != FORMAT or "task" not in table or "settings" not in table:
+            raise UserError(
+                f"this is not a settings.toml of format {FORMAT}",
+                where=self.path / "settings.toml",
+                remedy="use the version of simplecell that wrote it",
+            )
+        return table
+
+    @property
+    def artefact(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def finished(self) -> bool:
+        return self.artefact.is_file()
+
+    @property
+    def state(self) -> str:
+        """finished, running (its lock is held), stopped (it has a checkpoint) or begun."""
+        if self.finished:
+            return "finished"
+        try:
+            with self.lock():
+                return "stopped" if self.checkpoint.is_file() else "begun"
+        except UserError:
+            return "running"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training in this folder; the system lets go when a process dies."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(str(self.path / ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                "another process is training in this run", where=self.path, remedy="wait for it or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write(self, name: str, value: Any) -> None:
+        """Write one of the record's JSON files."""
+        write_atomically(self.path / name, to_json(value))
+
+    def read(self, name: str) -> Any:
+        """One of the record's JSON files; None where it is absent."""
+        path = self.path / name
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except ValueError:
+            raise UserError("this is not JSON", where=path, remedy="restore the file") from None
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; one that a crash cut off is left out."""
+        path = self.path / "metrics.jsonl"
+        records: list[dict[str, Any]] = []
+        if path.is_file():
+            for line in path.read_text("utf-8").splitlines():
+                with contextlib.suppress(ValueError):
+                    records.append(json.loads(line))
+        return records
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """The runs directly in a folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    paths = [p for p in folder.iterdir() if (p / "settings.toml").is_file()]
+    return [Run(p) for p in sorted(paths, key=lambda p: (p.stat().st_mtime, p.name))]

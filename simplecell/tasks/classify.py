@@ -1,0 +1,359 @@
+"""Which class is in the picture: settings, data, net, loss, stage, figures, predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from simplecell import nets
+from simplecell.data.augment import Augmentation, choose, preset
+from simplecell.data.batches import Batch, Examples, Splits
+from simplecell.data.geometry import Geometry
+from simplecell.data.loading import PictureExamples
+from simplecell.data.prepare import prepare_one, prepare_splits
+from simplecell.data.sources import Source, Table, check_trainable, read_source
+from simplecell.data.splits import divide
+from simplecell.errors import UserError
+from simplecell.learn.losses import balancing_weights, cross_entropy
+from simplecell.learn.optimisers import USUAL_RATE, optimiser
+from simplecell.learn.schedules import schedule
+from simplecell.learn.settings import Auto, Machine, Training
+from simplecell.learn.stages import At, Learn, Stage, Stream, Terms, Update
+from simplecell.metrics import classification
+from simplecell.metrics.intervals import Figure
+from simplecell.predictions import ClassPrediction
+from simplecell.settings import setting
+from simplecell.telling import tell
+
+_PREDICT_BATCH = 64
+#: Pictures that are looked at to choose a size and the channels.
+_SAMPLE = 64
+_STEPS = 1500  # what "auto" epochs aim at: enough for a small net on a small set, seconds a thousand
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """What the pictures are, and how they are divided and brought to one size."""
+
+    format: str = setting("auto", "folder, table, idx, cifar, archive or shards")
+    size: int | Auto = setting("auto", "side in pixels; auto goes by the pictures' own", at_least=8, at_most=4096)
+    fit: Literal["auto", "crop", "squash", "letterbox"] = setting("auto", "how a picture becomes square")
+    channels: Literal["auto", 1, 3] = setting("auto", "1 is grey, 3 is colour")
+    validation: float = setting(0.1, "share set aside where the data have no such side", at_least=0, at_most=0.5)
+    test: float = setting(0.15, "share set aside where the data have no such side", at_least=0, at_most=0.5)
+    test_last: int = setting(0, "the last so many of each class, by name, are the test side", at_least=0)
+    group: str = setting("", "column of the table whose equal values stay on one side")
+    skip_broken: bool = setting(False, "go on without pictures that cannot be read")
+    drop_leaks: bool = setting(False, "drop training pictures that (nearly) equal others across the data's own sides")
+    balance: Literal["none", "weights", "order"] = setting("none", "rare classes weigh more, or come more often")
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """What is done to training pictures at random; auto is the preset that fits the data."""
+
+    augment: Literal["auto", "none", "digits", "small", "photos"] = setting("auto", "preset; the run states which, and why")
+    flip: bool | Auto = setting("auto", "mirror half of the pictures")
+    shift: int | Auto = setting("auto", "move by up to so many pixels", at_least=0)
+    crop: float | Auto = setting("auto", "smallest share of the area that a random crop keeps", above=0, at_most=1)
+    colour: float | Auto = setting("auto", "change brightness, contrast and saturation", at_least=0, at_most=1)
+    rotate: float | Auto = setting("auto", "degrees", at_least=0, at_most=180)
+    zoom: float | Auto = setting("auto", "share", at_least=0, at_most=0.9)
+    shear: float | Auto = setting("auto", "degrees", at_least=0, at_most=80)
+    trivial: bool | Auto = setting("auto", "TrivialAugment")
+    mixup: float | Auto = setting("auto", "alpha", at_least=0)
+    cutmix: float | Auto = setting("auto", "alpha", at_least=0)
+    erase: float | Auto = setting("auto", "probability", at_least=0, at_most=1)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Options of predict."""
+
+    top: int = setting(5, "classes to tell", at_least=1)
+    reject_below: float = setting(0.0, "tell no class where its score is lower", at_least=0, at_most=1)
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Train a net to tell which class is in a picture."""
+
+    data: str = setting("", "folder, table, archive or MNIST's files", place=True)
+    net: str = setting("auto", "lenet5, first-cnn, dense, small, or my.py:build")
+    smoothing: float = setting(0.0, "label smoothing", at_least=0, at_most=0.9)
+    pictures: PictureSettings = PictureSettings()
+    augmentation: AugmentSettings = AugmentSettings()
+    training: Training = Training()
+    machine: Machine = Machine()
+
+    Ask: ClassVar[type] = Ask
+    headline: ClassVar[tuple[str, str]] = ("accuracy", "max")
+
+    # ---- data
+
+    def load(self) -> Splits:
+        """Read, divide and prepare the pictures; choose size and augmentation where they are "auto"."""
+        asked = self.pictures
+        source = read_source(Path(self.data), asked.format)
+        check_trainable(source)
+        tables, facts = divide(
+            source, validation=asked.validation, test=asked.test, group=asked.group, test_last=asked.test_last
+        )
+        geometry = self._geometry(tables["train"])
+        augmentation, why = self._augmentation(geometry, source)
+        examples, prepared = prepare_splits(
+            tables,
+            set(facts["made"]),
+            geometry,
+            augmentation,
+            skip_broken=asked.skip_broken,
+            drop_leaks=asked.drop_leaks,
+            tell=partial(tell, "pictures"),
+        )
+        meaning = {
+            "classes": list(source.classes),
+            "geometry": geometry.to_json(),
+            "mean": prepared["mean"],
+            "deviation": prepared["deviation"],
+        }
+        told = {"augmentation": dataclasses.asdict(augmentation), "augmentation_reason": why}
+        others = {name: e for name, e in examples.items() if name not in ("train", "validation", "test")}
+        return Splits(
+            examples["train"],
+            examples["validation"],
+            examples["test"],
+            meaning,
+            {"format": source.format, **facts, **prepared, **told},
+            others,
+        )
+
+    def open(self, data: str, meaning: Mapping[str, Any]) -> Examples:
+        """The test side of other data, or all of them where they have no sides, labelled with the net's classes."""
+        source = read_source(Path(data), self.pictures.format)
+        name = next((side for side in ("test", "all", "validation", "train") if side in source.tables))
+        table = _relabelled(source, source.tables[name], meaning["classes"])
+        geometry = Geometry.from_json(meaning["geometry"])
+        skip = self.pictures.skip_broken
+        return prepare_one(table, geometry, skip_broken=skip, tell=partial(tell, "pictures"))
+
+    def _geometry(self, table: Table) -> Geometry:
+        """Size, way and channels for the net, from a sample of the training pictures."""
+        asked = self.pictures
+        rows = np.unique(np.linspace(0, len(table) - 1, _SAMPLE).astype(np.int64))
+        shapes: list[tuple[int, int, int]] = []
+        for row in rows:
+            try:
+                height, width, channels = table.pictures.read(int(row)).shape
+            except UserError:
+                continue  # told with its name when all are prepared
+            shapes.append((height, width, channels))
+        if not shapes:
+            raise UserError("no picture can be read", where=self.data, remedy="look at `simplecell data check`")
+        shorter = int(np.median([min(h, w) for h, w, _ in shapes]))
+        longer = int(np.median([max(h, w) for h, w, _ in shapes]))
+        size = asked.size if asked.size != "auto" else _usual_size(shorter)
+        cut_out = longer < 160  # small pictures are cut-outs (digits, signs): their rim matters
+        way = asked.fit if asked.fit != "auto" else ("squash" if cut_out else "crop")
+        grey = all(channels == 1 for _, _, channels in shapes)
+        channels = asked.channels if asked.channels != "auto" else (1 if grey else 3)
+        return Geometry(size, size, way, channels)
+
+    def _augmentation(self, geometry: Geometry, source: Source) -> tuple[Augmentation, str]:
+        asked = self.augmentation
+        if asked.augment == "auto":
+            name, base, why = choose(geometry.height, geometry.width, geometry.channels, source.classes)
+        else:
+            name, base, why = asked.augment, preset(asked.augment, geometry.height), "as asked"
+        values = dataclasses.asdict(asked)
+        values.pop("augment")
+        own = {key: value for key, value in values.items() if value != "auto"}
+        return dataclasses.replace(base, **own), f"{name}: {why}"
+
+    # ---- settings that depend on the data
+
+    def settle(self, splits: Splits) -> Classify:
+        """Choose net, batch size, epochs, optimiser, rate and decay where they are "auto"."""
+        chosen = splits.facts["augmentation"]
+        augmentation = dataclasses.replace(
+            self.augmentation, **{key: value for key, value in chosen.items() if hasattr(self.augmentation, key)}
+        )
+        geometry = Geometry.from_json(splits.meaning["geometry"])
+        net = nets.default(geometry.height, geometry.width) if self.net == "auto" else self.net
+        pictures = dataclasses.replace(
+            self.pictures, size=geometry.height, fit=geometry.how, channels=geometry.channels
+        )
+        training = _settled_training(self.training, len(splits.train))
+        return dataclasses.replace(self, net=net, pictures=pictures, augmentation=augmentation, training=training)
+
+    # ---- net, loss, stage
+
+    def build(self, meaning: Mapping[str, Any]) -> nn.Module:
+        """The named net behind its normalisation."""
+        geometry = Geometry.from_json(meaning["geometry"])
+        body = nets.build(
+            self.net,
+            channels=geometry.channels,
+            classes=len(meaning["classes"]),
+            height=geometry.height,
+            width=geometry.width,
+        )
+        return Classifier(body, meaning["mean"], meaning["deviation"])
+
+    def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
+        """One stage, one update: cross-entropy."""
+        asked = self.training
+        labels = _labels(splits.train)
+        counts = torch.bincount(torch.from_numpy(labels), minlength=len(splits.meaning["classes"]))
+        by_class = balancing_weights(counts)
+        class_weights = by_class if self.pictures.balance == "weights" else None
+
+        def loss(net: nn.Module, batch: Batch, at: At) -> Terms:
+            logits = net(batch["picture"])
+            weights = None if class_weights is None else class_weights.to(logits.device)
+            return Terms({"cross_entropy": cross_entropy(logits, batch, self.smoothing, weights)}, count=len(logits))
+
+        order: Any = by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
+        assert isinstance(asked.batch_size, int) and isinstance(asked.weight_decay, float)
+        assert isinstance(asked.learning_rate, float) and isinstance(asked.epochs, float)
+        update = Update(
+            "classifier",
+            list(net.named_parameters()),
+            optimiser(asked.optimiser, momentum=asked.momentum, weight_decay=asked.weight_decay),
+            loss,
+            schedule(asked.schedule, asked.learning_rate, asked.warm_up),
+            clip=asked.clip or None,
+        )
+        return [
+            Learn(
+                "learn",
+                [Stream("train", lambda: splits.train, asked.batch_size, order)],
+                [update],
+                asked.epochs,
+                ema=asked.ema or None,
+                accumulate=asked.accumulate,
+                patience=asked.patience or None,
+            )
+        ]
+
+    # ---- figures and answers
+
+    def measure(self, net: nn.Module, batch: Batch, at: At | None = None) -> dict[str, Any]:
+        """The label and the probabilities of each picture."""
+        probabilities = net(batch["picture"]).float().softmax(1).cpu().numpy()
+        return {"id": list(batch["id"]), "label": batch["label"].cpu().numpy(), "probabilities": probabilities}
+
+    def figures(self, rows: Mapping[str, Any], meaning: Mapping[str, Any]) -> dict[str, Figure]:
+        """accuracy, top-5 accuracy of six classes and more, balanced accuracy, nll (nats) and ECE."""
+        labels, chances = rows["label"], rows["probabilities"]
+        found = {"accuracy": classification.accuracy(labels, chances)}
+        if len(meaning["classes"]) > 5:
+            found["top-5 accuracy"] = classification.top_k(labels, chances, 5)
+        found["balanced accuracy"] = classification.balanced_accuracy(classification.confusion(labels, chances))
+        found["nll"] = classification.negative_log_likelihood(labels, chances)
+        found["ECE"] = classification.calibration_error(labels, chances)
+        return found
+
+    def predict(
+        self, net: nn.Module, meaning: Mapping[str, Any], inputs: Iterable[tuple[str, NDArray[np.uint8]]], ask: Any
+    ) -> Iterator[ClassPrediction]:
+        """The best classes of each picture."""
+        geometry, classes = Geometry.from_json(meaning["geometry"]), meaning["classes"]
+        device = next(net.buffers()).device
+        waiting = iter(inputs)
+        while chunk := list(islice(waiting, _PREDICT_BATCH)):
+            fitted = np.stack([geometry.fit(picture) for _, picture in chunk])
+            chances = net(torch.from_numpy(fitted).permute(0, 3, 1, 2).to(device)).float().softmax(1).cpu()
+            scores, order = chances.topk(min(ask.top, len(classes)), dim=1)
+            for (path, _), values, places in zip(chunk, scores.tolist(), order.tolist(), strict=True):
+                top = [(classes[k], value) for k, value in zip(places, values, strict=True)]
+                name = top[0][0] if values[0] >= ask.reject_below else None
+                yield ClassPrediction(path, name, values[0], top)
+
+    # ---- for the tests of the contract
+
+    @classmethod
+    def tiny(cls) -> Classify:
+        """Two seconds on pictures of bars that the task paints itself."""
+        from simplecell.data.painted import bars
+
+        training = Training(epochs=6.0, batch_size=16, optimiser="adamw", learning_rate=0.01)
+        machine = Machine(threads=1, device="cpu", precision="float32")
+        return cls(data=bars(), training=training, machine=machine)
+
+
+class Classifier(nn.Module):
+    """uint8 pictures → normalised → body → logits.
+
+    ::
+
+        N, C, H, W uint8  →  (x/255 − mean) / deviation  →  body  →  N, classes logits
+
+    mean, deviation: of the training pictures, a channel each, on the scale 0 … 1.
+    """
+
+    def __init__(self, body: nn.Module, mean: list[float], deviation: list[float]) -> None:
+        super().__init__()
+        spread = torch.tensor(deviation, dtype=torch.float64).clamp_min(1e-3)  # a constant channel stays finite
+        self.register_buffer("scale", (1 / (255 * spread)).float().view(1, -1, 1, 1))
+        shift = -torch.tensor(mean, dtype=torch.float64) / spread
+        self.register_buffer("shift", shift.float().view(1, -1, 1, 1))
+        self.body = body
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """uint8 N, C, H, W to logits N, classes."""
+        logits: Tensor = self.body(torch.addcmul(self.shift, picture.float(), self.scale))
+        return logits
+
+
+def _usual_size(shorter: int) -> int:
+    """The side a net gets: small pictures as they are, cut-outs at 64, photos at 128 pixels."""
+    if shorter <= 64:
+        return max(28, 4 * round(shorter / 4))
+    return 64 if shorter <= 128 else 128
+
+
+def _settled_training(asked: Training, count: int) -> Training:
+    batch = asked.batch_size if asked.batch_size != "auto" else _usual_batch(count)
+    steps_an_epoch = max(1, count // batch)
+    epochs = asked.epochs if asked.epochs != "auto" else float(min(60, max(4, round(_STEPS / steps_an_epoch))))
+    name = "adamw" if asked.optimiser == "auto" else asked.optimiser
+    rate = USUAL_RATE[name] if asked.learning_rate == "auto" else asked.learning_rate
+    decay = (0.05 if name == "adamw" else 5e-4) if asked.weight_decay == "auto" else asked.weight_decay
+    return dataclasses.replace(
+        asked, batch_size=batch, epochs=epochs, optimiser=name, learning_rate=rate, weight_decay=decay
+    )
+
+
+def _usual_batch(count: int) -> int:
+    """From 16 to 256, a power of two: at least some 40 steps in an epoch."""
+    return int(2 ** np.clip(np.floor(np.log2(max(1, count) / 40)), 4, 8))
+
+
+def _labels(examples: Examples) -> NDArray[np.int64]:
+    assert isinstance(examples, PictureExamples)
+    return examples.labels
+
+
+def _relabelled(source: Source, table: Table, classes: list[str]) -> Table:
+    """The table with its labels counted as the net counts its classes."""
+    foreign = [name for name in source.classes if name not in classes]
+    used = {source.classes[k] for k in np.unique(table.labels)}
+    if used & set(foreign):
+        odd = sorted(used & set(foreign))
+        raise UserError(
+            f"the net does not know the class {odd[0]}" + (f" and {len(odd) - 1} more" if len(odd) > 1 else ""),
+            where=source.path,
+            remedy="evaluate on pictures of the classes it was trained on",
+        )
+    places = np.array([classes.index(name) if name in classes else -1 for name in source.classes])
+    return dataclasses.replace(table, labels=places[table.labels].astype(np.int64))

@@ -1,0 +1,147 @@
+"""The contract of a task: what the commands and the loop ask of it. One file a task fulfils it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Protocol, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from simplecell.data.batches import Batch, Examples, Splits
+from simplecell.errors import UserError
+from simplecell.learn.settings import Machine, Training
+from simplecell.learn.stages import At, Fit, Learn, Stage, Stream, Terms, Update
+from simplecell.metrics.intervals import Figure
+from simplecell.predictions import Prediction
+from simplecell.tasks import TASKS
+
+__all__ = [
+    "At",
+    "Batch",
+    "Examples",
+    "Figure",
+    "Fit",
+    "Learn",
+    "Machine",
+    "Rows",
+    "Splits",
+    "Stage",
+    "Stream",
+    "Task",
+    "Terms",
+    "Training",
+    "Update",
+    "load_task",
+]
+
+#: One row an example: columns by name; "id" (list of str) joins rows over batches and machines.
+Rows = Mapping[str, Any]
+
+
+class Task(Protocol):
+    """A frozen dataclass whose fields are the settings; see CONTRIBUTING for one in full.
+
+    It has the groups ``training`` and ``machine``; ``data`` is where the pictures are. All that it learns
+    lies in the net's parameters and buffers.
+    """
+
+    Ask: ClassVar[type]
+    """Options of predict: a dataclass of settings."""
+    headline: ClassVar[tuple[str, str]]
+    """The figure that early stopping and comparison go by, and whether it is to be "max" or "min"."""
+
+    @property
+    def data(self) -> str: ...
+    @property
+    def training(self) -> Training: ...
+    @property
+    def machine(self) -> Machine: ...
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Settings that train in two seconds on pictures the task makes itself."""
+        ...
+
+    def load(self) -> Splits:
+        """The data, divided into sides, and their meaning."""
+        ...
+
+    def open(self, data: str, meaning: Mapping[str, Any]) -> Examples:
+        """Other data to evaluate on, with the meaning of a trained net: the test side, or all there is."""
+        ...
+
+    def settle(self, splits: Splits) -> Self:
+        """The settings with every "auto" that depends on the data replaced by a value."""
+        ...
+
+    def build(self, meaning: Mapping[str, Any]) -> nn.Module:
+        """The net with its initial weights. Pure: no data, no download."""
+        ...
+
+    def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
+        """What is trained, in order."""
+        ...
+
+    def measure(self, net: nn.Module, batch: Batch, at: At | None = None) -> Rows:
+        """One row an example; the net is in eval mode and no gradients are kept."""
+        ...
+
+    def figures(self, rows: Rows, meaning: Mapping[str, Any]) -> dict[str, Figure]:
+        """Figures under their usual names from the rows alone, with intervals."""
+        ...
+
+    def predict(
+        self,
+        net: nn.Module,
+        meaning: Mapping[str, Any],
+        inputs: Iterable[tuple[str, NDArray[np.uint8]]],
+        ask: Any,
+    ) -> Iterator[Prediction]:
+        """Answers for (path, picture H, W, C uint8), in order."""
+        ...
+
+
+def load_task(name: str) -> type[Task]:
+    """The class of a task: one of the package's by name, or a user's own as ``file.py:Class``."""
+    place, _, attribute = TASKS[name][0].partition(":") if name in TASKS else name.rpartition(":")
+    if name in TASKS:
+        return cast("type[Task]", getattr(importlib.import_module(place), attribute))
+    if not place.endswith(".py"):
+        near = difflib.get_close_matches(name, TASKS, 1, 0.5)
+        hint = f"did you mean {near[0]}" if near else f"there are {', '.join(TASKS)}, or my_task.py:Name"
+        raise UserError(f"there is no task named {name}", remedy=hint)
+    found = getattr(_module_from(Path(place)), attribute, None)
+    if not isinstance(found, type) or any(not hasattr(found, part) for part in _required()):
+        lacks = [part for part in _required() if not hasattr(found, part)]
+        what = f"it has no task named {attribute}" if found is None else f"{attribute} lacks {', '.join(lacks)}"
+        raise UserError(what, where=place, remedy="see CONTRIBUTING for a task in one file")
+    return cast("type[Task]", found)
+
+
+def _required() -> Sequence[str]:
+    return ("load", "build", "stages", "measure", "figures", "predict", "settle", "open", "tiny", "headline", "Ask")
+
+
+def _module_from(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError("there is no such file", where=path, remedy="check the path")
+    name = f"simplecell_task_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(
+            f"it cannot be imported ({type(error).__name__}: {error})", where=path, remedy="mend it"
+        ) from error
+    return module
