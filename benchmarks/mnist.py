@@ -115,10 +115,8 @@ def main() -> None:
         ours = figures["simplecell"]["seconds"]
         print(f"simplecell  {ours:7.1f} s" if ours else "simplecell did not arrive")
         for side, peer in figures["peers"].items():
-            verdict = "reached" if peer["reached"] else "MISSED"
-            print(
-                f"{side:10}  {peer['seconds']:7.1f} s  {peer['times']:5.1f} ×  (goal {peer['goal']:.0f} ×: {verdict})"
-            )
+            verdict = f"goal {peer['goal']:.0f} ×: {'reached' if peer['reached'] else 'MISSED'}"
+            print(f"{side:10}  {peer['seconds']:7.1f} s  {peer['times']:5.1f} ×  ({verdict})")
     sys.exit(0 if figures["reached"] else 1)
 
 

@@ -98,7 +98,7 @@ def plain(case: Case, pictures: Tensor, labels: Tensor) -> Callable[[], None]:
 def laid_out(case: Case) -> nn.Module:
     """The net as simplecell trains it: behind its normalisation, channels last."""
     net: nn.Module = Classifier(case.build(), [0.5] * case.shape[1], [0.5] * case.shape[1])
-    return net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.train().to(memory_format=torch.channels_last)
 
 
 def bare(case: Case, pictures: Tensor, labels: Tensor) -> Callable[[], None]:

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 EPOCHS = int(os.environ.get("D_EPOCHS", "3"))
 
 
-class Laps(Callback):  # type: ignore[misc]
+class Laps(Callback):
     """Ends the race's epochs with those of fastai, whose own validation is the measurement."""
 
     def __init__(self, race: Race) -> None:

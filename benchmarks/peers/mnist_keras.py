@@ -31,12 +31,12 @@ def side(folder: Path, name: str) -> tuple[NDArray[np.float32], NDArray[Any]]:
     )
     labels = np.frombuffer(gzip.decompress((folder / f"{name}-labels-idx1-ubyte.gz").read_bytes()), np.uint8)
     return (
-        pictures[16:].reshape(-1, 28, 28, 1).astype("float32") / 255,
+        pictures[16:].reshape(-1, 28, 28, 1).astype(np.float32) / 255,
         keras.utils.to_categorical(labels[8:], 10),
     )
 
 
-class Laps(keras.callbacks.Callback):  # type: ignore[misc]
+class Laps(keras.callbacks.Callback):
     """Ends the race's epochs with those of Keras."""
 
     def __init__(self, race: Race, pictures: NDArray[np.float32], labels: NDArray[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,7 @@ def write_page(path: Path, found: Review, source: Source) -> None:
 def page_text(found: Review, source: Source) -> str:
     """The page as HTML."""
     import jinja2
+    from markupsafe import Markup, escape
 
     thumbnails = _Thumbnails(source)
     pairs = [(repeat, *_pair(repeat, thumbnails)) for repeat in found.repeats[:PAIRS]]
@@ -73,6 +75,10 @@ def page_text(found: Review, source: Source) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+    )
+    # A flag stays whole where a line ends, and can be told from the words around it.
+    environment.filters["flags"] = lambda text: Markup(
+        re.sub(r"(?<!\S)--[a-z][a-z-]*[a-z]", r"<code>\g<0></code>", str(escape(text)))
     )
     return environment.get_template("check.html").render(
         found=found,

@@ -56,8 +56,9 @@ def get(
             eyes.say("Fetch one: simplecell data get NAME")
         return 0
     known = find(name)
+    folder = out or Path(known.name)
     with eyes.progress(quiet=json):
-        folder = land(known, out or Path(known.name))
+        land(known, folder)
     if json:
         eyes.answer({**_about(known), "path": str(folder)})
         return 0

@@ -120,7 +120,7 @@ def _fetch_part(urls: Sequence[str], part: Path, to: Path, size: int | None, che
     raise UserError(
         "; ".join(reasons),
         where=to.name,
-        remedy=f"run this again{resume}, or get the file by other means and put it at {to}",
+        remedy=f"run this again{resume}, or get the file by other means and put it at {to.absolute()}",
     )
 
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simplecell.data.download import fetch
@@ -20,21 +20,27 @@ from simplecell.run import to_json, write_atomically
 MARKER = ".simplecell.json"
 
 
-def land(known: Known, folder: Path) -> Path:
+def land(known: Known, folder: Path) -> None:
     """Fetch a data set and lay it out in ``folder``, ready to train; a folder that has it is left as it is.
 
     Files on their way lie in ``FOLDER.download``, from where an interrupted download goes on; ``folder``
     appears by one rename when it is complete. Raises UserError when ``folder`` holds something else, or the
     data set as it was not landed, and as ``fetch`` and ``unpack`` do.
     """
+    folder = folder.absolute()  # so that "." has a name, too
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         _check_landed(known, folder)
-        return folder
+        return
     downloads = folder.with_name(f"{folder.name}.download")
-    fetched = [
-        fetch(file.urls, downloads / file.name, checksum=file.checksum, size=file.size)
-        for file in known.files
-    ]
+    try:
+        fetched = [
+            fetch(file.urls, downloads / file.name, checksum=file.checksum, size=file.size)
+            for file in known.files
+        ]
+    except UserError:
+        with suppress(OSError):
+            downloads.rmdir()  # unless something has arrived
+        raise
     with _staging(folder) as staging:
         if known.root is None:
             staging.mkdir()
@@ -46,7 +52,6 @@ def land(known: Known, folder: Path) -> Path:
         _mark(known, staging)
         os.replace(staging, folder)
     shutil.rmtree(downloads, ignore_errors=True)
-    return folder
 
 
 @contextmanager

@@ -7,6 +7,8 @@ photograph is found.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -82,6 +84,19 @@ def _join(equal: list[int], near: NDArray[np.int64]) -> list[Leak]:
     return found
 
 
+@contextmanager
+def _one_thread() -> Generator[None, None, None]:
+    """Compute on one thread: a chunk is so small that waiting for each other costs more than it saves, and
+    on a busy machine thirty times more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def _nearest(a: NDArray[np.uint8], b: NDArray[np.uint8] | None) -> NDArray[np.int64]:
     """For each thumbnail of ``a`` the place of the closest of ``b``, or -1 where none is near; for b None,
     of those before it in ``a``."""
@@ -98,12 +113,11 @@ def _nearest(a: NDArray[np.uint8], b: NDArray[np.uint8] | None) -> NDArray[np.in
     right = torch.cat([short_b, torch.ones(len(short_b), 1), _square(short_b)], 1).T.contiguous()
     for start in range(0, len(left), _CHUNK):
         rows = left[start : start + _CHUNK]
-        columns = right if b is not None else right[:, : start + len(rows)]
-        distances = rows @ columns
+        distances = rows @ (right if b is not None else right[:, : start + len(rows)])
         if b is None:
-            distances[:, start:].masked_fill_(torch.ones(len(rows), len(rows)).triu() > 0, torch.inf)
-        close = torch.nonzero(distances.amin(1) <= 1.01 * threshold)[:, 0]
-        for row in close.tolist():
+            later = torch.ones(len(rows), len(rows), dtype=torch.bool).triu()
+            distances[:, start:].masked_fill_(later, torch.inf)
+        for row in torch.nonzero(distances.amin(1) <= 1.01 * threshold)[:, 0].tolist():
             others = torch.nonzero(distances[row] <= 1.01 * threshold)[:, 0]
             exact = _square(vectors_b[others].double() - vectors_a[start + row].double())[:, 0]
             best = int(exact.argmin())

@@ -188,6 +188,19 @@ def prepare_splits(
     return examples, facts
 
 
+def prepare_one(
+    table: Table, geometry: Geometry, *, skip_broken: bool = False, tell: Tell | None = None
+) -> PictureExamples:
+    """Look at a table by itself and make examples of it, as they are: for evaluation on other data.
+
+    Raises UserError for broken pictures unless ``skip_broken``.
+    """
+    prepared = prepare(table, geometry, tell=tell)
+    if not skip_broken:
+        refuse_broken(prepared.broken)
+    return _examples(prepared, geometry, None)
+
+
 def drop_leaks_from_training(
     sides: Mapping[str, Prepared], made: set[str], *, drop_leaks: bool
 ) -> tuple[Prepared, dict[str, Any]]:

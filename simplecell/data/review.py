@@ -116,6 +116,7 @@ class Review:
 
     counts: class → side → pictures, broken ones included; classes and sides in the order of the source.
     height, width: None where no picture can be read. channels: "1" (grey) and "3" (colour) → pictures.
+    repeats: the gravest first, as ``verdicts`` are.
     imbalance: the largest training class over the smallest that has any; None with fewer than two.
     """
 
@@ -167,7 +168,9 @@ def review(
         for name, side in sides.items()
         for index, fault in sorted(side.broken.items())
     )
-    repeats = tuple(Repeat(pair.kind, seen(pair.first), seen(pair.second)) for pair in pairs)
+    repeats = sorted(
+        (Repeat(pair.kind, seen(pair.first), seen(pair.second)) for pair in pairs), key=_harmlessness
+    )
     training = counts.get("train", counts.get("all", np.zeros(len(classes), np.int64)))
     channels = {str(count): int((sizes[:, 2] == count).sum()) for count in np.unique(sizes[:, 2]).tolist()}
     imbalance = _imbalance(training)
@@ -191,7 +194,7 @@ def review(
         channels=channels,
         imbalance=imbalance,
         broken=broken,
-        repeats=repeats,
+        repeats=tuple(repeats),
         verdicts=tuple(
             sorted(verdicts, key=lambda verdict: ("fault", "warning", "note").index(verdict.grade))
         ),
@@ -209,6 +212,11 @@ def _imbalance(training: NDArray[np.int64]) -> float | None:
     return float(present.max() / present.min()) if len(present) > 1 else None
 
 
+def _harmlessness(repeat: Repeat) -> tuple[bool, bool, bool, bool]:
+    """Sorts different labels first, then leaks, then what else is on two sides; equal before nearly equal."""
+    return not repeat.conflicts, not repeat.leaks, not repeat.across, repeat.kind != "equal"
+
+
 def _on_broken(broken: Sequence[Broken], total: int) -> list[Verdict]:
     if not broken:
         return []
@@ -222,13 +230,13 @@ def _on_repeats(repeats: Sequence[Repeat]) -> list[Verdict]:
     kinds: list[tuple[Grade, str, list[Repeat], str]] = [
         (
             "fault",
-            "Different labels on equal pictures",
+            "Different labels for one picture",
             [repeat for repeat in repeats if repeat.conflicts and repeat.kind == "equal"],
             "decide for one label and remove the other picture",
         ),
         (
             "warning",
-            "Different labels on nearly equal pictures",
+            "Different labels for pictures much alike",
             [repeat for repeat in repeats if repeat.conflicts and repeat.kind == "near"],
             "look whether one of the labels is wrong",
         ),
@@ -276,6 +284,10 @@ def _on_classes(
         verdicts.append(
             Verdict("fault", "There is one class only; add pictures of a second: telling apart takes two.")
         )
+    if "train" not in counts and "all" not in counts:
+        verdicts.append(
+            Verdict("note", "There is no training side; to train, give one of the sides the name train.")
+        )
     for side, numbers in counts.items():
         missing = [classes[index] for index in np.flatnonzero(numbers == 0).tolist()]
         if not missing or side not in (*JUDGED, "all"):
@@ -288,7 +300,7 @@ def _on_classes(
         if side in ("train", "all"):
             verdicts.append(Verdict("fault", f"{has}; add pictures or remove the class."))
         else:
-            verdicts.append(Verdict("warning", f"{has}; its figures there cannot be had: add pictures."))
+            verdicts.append(Verdict("warning", f"{has}; no figures can be had there: add pictures."))
     tiny = [classes[index] for index in np.flatnonzero((training > 0) & (training < TINY)).tolist()]
     if tiny:
         verdicts.append(

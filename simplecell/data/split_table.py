@@ -71,5 +71,5 @@ def _files(pictures: Pictures, source: Source) -> list[str]:
     raise UserError(
         f"a table names files, and the pictures of this {source.format} are none",
         where=source.path,
-        remedy="unpack it into class folders first, or let `train` divide it",
+        remedy="write its pictures into class folders first, or let `train` divide it",
     )

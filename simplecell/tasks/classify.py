@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ class Classify:
             source, validation=asked.validation, test=asked.test, group=asked.group, test_last=asked.test_last
         )
         geometry = self._geometry(tables["train"])
-        augmentation, why = self._augmentation(geometry, source)
+        augmentation, why = self._augmentation(geometry, source, len(tables["train"]))
         examples, prepared = prepare_splits(
             tables,
             set(facts["made"]),
@@ -168,10 +168,10 @@ class Classify:
         channels = asked.channels if asked.channels != "auto" else (1 if grey else 3)
         return Geometry(size, size, way, channels)
 
-    def _augmentation(self, geometry: Geometry, source: Source) -> tuple[Augmentation, str]:
+    def _augmentation(self, geometry: Geometry, source: Source, count: int) -> tuple[Augmentation, str]:
         asked = self.augmentation
         if asked.augment == "auto":
-            name, base, why = choose(geometry.height, geometry.width, geometry.channels, source.classes)
+            name, base, why = choose(geometry.height, geometry.width, geometry.channels, source.classes, count)
         else:
             name, base, why = asked.augment, preset(asked.augment, geometry.height), "as asked"
         values = dataclasses.asdict(asked)
@@ -340,8 +340,7 @@ def _usual_batch(count: int) -> int:
 
 
 def _labels(examples: Examples) -> NDArray[np.int64]:
-    assert isinstance(examples, PictureExamples)
-    return examples.labels
+    return cast(PictureExamples, examples).labels
 
 
 def _relabelled(source: Source, table: Table, classes: list[str]) -> Table:

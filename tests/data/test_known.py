@@ -87,7 +87,7 @@ def test_an_unknown_name_gets_the_nearest_known_one() -> None:
 
 def test_an_archive_lands_with_its_classes_named_and_nothing_else_left(toy: tuple[Known, Path]) -> None:
     known, folder = toy
-    assert land(known, folder) == folder
+    land(known, folder)
     assert files(folder) == {"train/cat/1.jpg": b"one", "test/cat/2.jpg": b"two"}
     assert [path.name for path in folder.parent.iterdir()] == ["toy"]
 
@@ -95,7 +95,7 @@ def test_an_archive_lands_with_its_classes_named_and_nothing_else_left(toy: tupl
 def test_landing_twice_fetches_nothing_and_notices_what_was_changed(toy: tuple[Known, Path]) -> None:
     known, folder = toy
     land(known, folder)
-    assert land(known, folder) == folder
+    land(known, folder)
     (folder / "test/cat/2.jpg").unlink()
     with pytest.raises(UserError, match="changed, added or gone"):
         land(known, folder)
@@ -129,6 +129,14 @@ def test_a_broken_archive_leaves_no_folder_and_keeps_the_download(toy: tuple[Kno
     with pytest.raises(UserError, match="is no whole archive"):
         land(known_archive(archive), folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["toy.download"]
+
+
+def test_without_a_network_nothing_is_left(toy: tuple[Known, Path]) -> None:
+    known, folder = toy
+    (folder.with_name("toy.download") / "toy.tgz").unlink()
+    with pytest.raises(UserError, match="cannot be reached"):
+        land(known, folder)
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_a_full_disk_leaves_no_folder(toy: tuple[Known, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,18 +86,32 @@ def test_each_kind_of_repeat_gets_its_own_verdict() -> None:
     assert sentences(twice, "note")[0].startswith("Pictures twice on one side: 1 equal pair (train/0 and")
     conflict = judge(sides, pair("train", 0, "train", TINY))
     assert [verdict.grade for verdict in conflict.verdicts] == ["fault"]
-    assert "labels on equal pictures: 1 equal pair (train/0 and train/20)" in conflict.verdicts[0].sentence
+    assert "labels for one picture: 1 equal pair (train/0 and train/20)" in conflict.verdicts[0].sentence
     doubt = judge(sides, pair("train", 0, "train", TINY, "near"))
     assert [verdict.grade for verdict in doubt.verdicts] == ["warning"]
     both = judge(sides, pair("train", 0, "test", TINY))
     assert [verdict.grade for verdict in both.verdicts] == ["fault", "warning"]
 
 
+def test_the_gravest_repeats_come_first() -> None:
+    sides = {name: sound_side(name) for name in ("train", "test")}
+    twice, near = pair("train", 0, "train", 1), pair("train", 2, "test", 2, "near")
+    leak, conflict = pair("train", 3, "test", 3), pair("train", 4, "train", TINY, "near")
+    found = judge(sides, twice, near, leak, conflict)
+    assert [repeat.first.id for repeat in found.repeats] == ["train/4", "train/3", "train/2", "train/0"]
+
+
+def test_data_without_a_training_side_are_for_evaluation() -> None:
+    found = judge({"test": sound_side("test")})
+    assert found.sound
+    assert "no training side" in sentences(found, "note")[0]
+
+
 def test_missing_tiny_and_lopsided_classes_are_named() -> None:
     found = judge({"train": side([0] * 100 + [1] * 10, "train"), "test": side([0], "test")})
     assert found.imbalance == 10
     assert sentences(found, "warning") == [
-        "Class 'dog' has no picture in test; its figures there cannot be had: add pictures.",
+        "Class 'dog' has no picture in test; no figures can be had there: add pictures.",
         f"Class 'dog' has fewer than {TINY} pictures to train on; add pictures.",
         "'cat' has 100 training pictures, 10.0 times the 10 of 'dog'; judge by balanced accuracy, and weigh "
         "the classes or draw them evenly in training.",
