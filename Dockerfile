@@ -1,7 +1,7 @@
 # docker build -t simplecell .
 # docker run --rm -v "$PWD:/data" simplecell demo            (what it writes lies in the folder you are in)
 # docker run --rm -v "$PWD:/data" --user "$(id -u):$(id -g)" simplecell train classify photos/
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 WORKDIR /opt/simplecell
 COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./

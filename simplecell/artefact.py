@@ -66,7 +66,11 @@ def restore(net: nn.Module, state: Mapping[str, Tensor], where: str | Path) -> N
     foreign = sorted(state.keys() - own.keys() - buffers.keys())
     if missing or foreign:
         odd = f"lacks {missing[0]}" if missing else f"has {foreign[0]}, which the net has not"
-        raise UserError(f"the weights do not fit the net: the file {odd}", where=where, remedy="name the net they belong to")
+        raise UserError(
+            f"the weights do not fit the net: the file {odd}",
+            where=where,
+            remedy="name the net they belong to",
+        )
     with torch.no_grad():
         for name, saved in state.items():
             target = own.get(name)
@@ -107,11 +111,15 @@ def read_about(path: Path) -> dict[str, Any]:
         raise UserError("there is no such file", where=path, remedy="check the path") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
-            "this is not a model that simplecell wrote", where=path, remedy="name a run folder or its model.safetensors"
+            "this is not a model that simplecell wrote",
+            where=path,
+            remedy="name a run folder or its model.safetensors",
         ) from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise UserError(
-            f"this is not of format {FORMAT}", where=path, remedy="use the version of simplecell that wrote it"
+            f"this is not of format {FORMAT}",
+            where=path,
+            remedy="use the version of simplecell that wrote it",
         )
     return about
 

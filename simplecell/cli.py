@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from simplecell.errors import UserError
 from simplecell.tasks import TASKS
@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("", "Fetch data, check what is wrong with them, divide them"),
     "demo": (f"{_LINE}:demo", "The whole path on the MNIST that the package carries"),
     "doctor": (f"{_LINE}:doctor", "Verify the install"),
-    "complete": (f"{_LINE}:complete", "Print the completion script of a shell"),
+    "complete": ("simplecell.cli:complete", "Print the completion script of a shell"),
 }
 DATA: dict[str, tuple[str, str]] = {
     "get": ("simplecell.commands.data:get", "Fetch a data set by name, by checksum"),
@@ -39,10 +39,8 @@ Begin with `simplecell demo`, or `simplecell train classify PHOTOS`."""
 
 def application(words: Sequence[str], complete: bool = False) -> App:
     """The commands, with the flags of the task that ``words`` name. complete: of every task."""
-    import os
-
-    # Two quick commands read settings alone; a training loads everything.
-    helping = complete or any(word in ("--help", "-h") for word in words) or "_SIMPLECELL_COMPLETE" in os.environ
+    # Help and completion read settings alone; a training loads everything.
+    helping = complete or any(word in ("--help", "-h") for word in words)
     app = App(
         name="simplecell",
         help=_HELP,
@@ -53,6 +51,7 @@ def application(words: Sequence[str], complete: bool = False) -> App:
         exit_on_error=False,
         result_action="return_value",
         help_format="markdown",
+        default_parameter=Parameter(negative=()),
     )
     chosen = words[0] if words else ""
     for name, (place, summary) in COMMANDS.items():
@@ -87,6 +86,12 @@ def _train(words: Sequence[str], helping: bool, complete: bool) -> App:
     return train
 
 
+def complete(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="the shell")] = "bash") -> int:
+    """Print the script that makes a shell complete simplecell's words."""
+    print(application([], complete=True).generate_completion(shell=shell))
+    return 0
+
+
 def _unchosen() -> int:
     """Stands for a command whose flags are not wanted now."""
     return 0
@@ -108,6 +113,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     from cyclopts import CycloptsError
 
     given = list(sys.argv[1:] if words is None else words)
+    # cyclopts takes a lone hyphen for an option; its other name says the same.
+    given = ["/dev/stdin" if word == "-" else word for word in given]
     debug = "--debug" in given
     if debug:
         given.remove("--debug")
@@ -126,8 +133,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         name = f"{error.filename}: " if error.filename else ""
         status = _tell(f"{name}{error.strerror or error}; mend that and run it again.", debug, 2)
     except Exception as error:
-        text = f"a fault of simplecell itself ({type(error).__name__}: {error}); run it with --debug and report it."
-        status = _tell(text, debug, 1)
+        fault = f"a fault of simplecell itself ({type(error).__name__}: {error})"
+        status = _tell(f"{fault}; run it with --debug and report it.", debug, 1)
     sys.exit(status if isinstance(status, int) else 0)
 
 

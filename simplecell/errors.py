@@ -13,9 +13,7 @@ class UserError(Exception):
     remedy: what to do, as an imperative clause ("restore it from its source or pass --skip-broken").
     """
 
-    def __init__(
-        self, what: str, *, where: str | PathLike[str] | None = None, remedy: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, where: str | PathLike[str] | None = None, remedy: str = "") -> None:
         self.what = what
         self.where = None if where is None else fspath(where)
         self.remedy = remedy

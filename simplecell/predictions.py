@@ -10,7 +10,8 @@ from typing import Any, Protocol
 class Prediction(Protocol):
     """One answer. ``to_json`` has "path" first; ``to_row`` is the same for a table, by column name."""
 
-    path: str
+    @property
+    def path(self) -> str: ...
 
     def to_json(self) -> dict[str, Any]: ...
 

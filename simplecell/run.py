@@ -1,11 +1,12 @@
 """The run folder: the record of one training, from its settings to its artefact.
 
-    settings.toml       what was asked, and what was measured at the start; there before data are read
-    data.json           what the data are, and what was left out
-    environment.json    versions and machine
-    metrics.jsonl       one line an interval or evaluation
-    checkpoints/        last.safetensors, replaced atomically
-    model.safetensors   the artefact; there once the run has finished
+settings.toml       what was asked, and what was measured at the start; there before data are read
+data.json           what the data are, and what was left out
+environment.json    versions and machine
+initial.safetensors the first weights, where the net was given from Python
+metrics.jsonl       one line an interval or evaluation
+checkpoints/        last.safetensors, replaced atomically
+model.safetensors   the artefact; there once the run has finished
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FORMAT = 1
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a whole file or leave what was there: temporary file, flush, fsync, rename, fsync of the folder."""
+    """Write a whole file or leave what was there: temporary file, fsync, rename, fsync of the folder."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -73,7 +74,9 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Run:
         if not (path / "settings.toml").is_file():
-            missing = "this is no run folder (it has no settings.toml)" if path.exists() else "there is no such run"
+            missing = (
+                "this is no run folder (it has no settings.toml)" if path.exists() else "there is no such run"
+            )
             raise UserError(missing, where=path, remedy="see `simplecell runs` for those there are")
         return cls(path)
 
@@ -98,6 +101,11 @@ class Run:
     @property
     def artefact(self) -> Path:
         return self.path / "model.safetensors"
+
+    @property
+    def initial(self) -> Path:
+        """The weights that a net given from Python began with; absent otherwise."""
+        return self.path / "initial.safetensors"
 
     @property
     def checkpoint(self) -> Path:

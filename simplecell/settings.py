@@ -2,7 +2,7 @@
 
 A settings class has plain fields (bool, int, float, str, Literal, and unions of them) and groups, which
 are fields whose type is a dataclass of plain fields. Names are unique across groups, so that a flag needs
-no prefix: ``Classify.training.batch_size`` is ``--batch-size`` and, in TOML, ``batch_size`` in ``[training]``.
+no prefix: ``training.batch_size`` is ``--batch-size`` and, in TOML, ``batch_size`` in ``[training]``.
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ def _checked(f: Field, value: Any, where: str) -> Any:
             return _within(f, value, where)
         elif kind in (str, bool) and isinstance(value, kind):
             return value
-    raise UserError(
-        f"{f.name} cannot be {value!r}", where=where, remedy=f"it takes {describe_type(f.type)}"
-    )
+    raise UserError(f"{f.name} cannot be {value!r}", where=where, remedy=f"it takes {describe_type(f.type)}")
 
 
 def _within(f: Field, value: Any, where: str) -> Any:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simplecell import artefact
 from simplecell import settings as typed
 from simplecell.commands.opening import Opened, open_net
 from simplecell.commands.predict import Pictures, paths_of
 from simplecell.commands.train import carry_on, new_run
 from simplecell.errors import UserError
-from simplecell.run import Run
+from simplecell.run import Run, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,9 +92,12 @@ def train(
 ) -> TrainedRun:
     """Train to the end and return the run.
 
-    task: a name, or a task of one's own as "file.py:Class". net: a name, "file.py:function", or a module of
-    torch.nn's layers. settings: as on the command line, with underscores (``epochs=3``, ``batch_size=64``).
+    task: a name, or a task of one's own as "file.py:Class".
+    net: a name, "file.py:function", or a module of torch.nn's layers, which is trained from the weights it
+    has (and stays itself as it is).
+    settings: as on the command line, with underscores (``epochs=3``, ``batch_size=64``).
     """
+    from simplecell.nets import outside
     from simplecell.tasks.task import load_task
 
     cls = load_task(task)
@@ -101,16 +105,12 @@ def train(
     if config is not None:
         base = typed.from_table(cls, typed.read_toml(Path(config)), str(config))
     if net is not None:
-        settings["net"] = net if isinstance(net, str) else _described(net)
+        settings["net"] = net if isinstance(net, str) else outside.to_text(net)
     made = typed.replace(base, {**settings, "data": str(data)})
     run = new_run(made, None if out is None else Path(out))
+    if net is not None and not isinstance(net, str):
+        write_atomically(run.initial, artefact.serialise(artefact.state_of(net), {"kind": "initial weights"}))
     return _to_the_end(run, quiet)
-
-
-def _described(net: nn.Module) -> str:
-    from simplecell.nets.outside import to_text
-
-    return to_text(net)
 
 
 def resume(run: PathLike, *, quiet: bool = True) -> TrainedRun:

@@ -24,7 +24,13 @@ def _about(run: Run) -> dict[str, Any]:
         flat.update(value if isinstance(value, Mapping) else {name: value})
     flat.update(table.get("measured", {}))
     figures = artefact.read_header(run.artefact).figures if run.finished else {}
-    return {"run": str(run.path), "task": table["task"], "state": run.state, "settings": flat, "figures": figures}
+    return {
+        "run": str(run.path),
+        "task": table["task"],
+        "state": run.state,
+        "settings": flat,
+        "figures": figures,
+    }
 
 
 def _headline(figures: Mapping[str, Any]) -> str:
@@ -65,7 +71,9 @@ def compare(runs: Sequence[Run], json: bool) -> int:
     """Settings that differ (all, for one run), figures, and the validation curves."""
     abouts = [_about(run) for run in runs]
     names = sorted({name for about in abouts for name in about["settings"]})
-    differing = [n for n in names if len({repr(a["settings"].get(n)) for a in abouts}) > 1 or len(abouts) == 1]
+    differing = [
+        n for n in names if len({repr(a["settings"].get(n)) for a in abouts}) > 1 or len(abouts) == 1
+    ]
     curves = {str(run.path): _curves(run) for run in runs}
     if json:
         settings = {n: [about["settings"].get(n) for about in abouts] for n in differing}
@@ -102,7 +110,11 @@ def sparkline(values: Sequence[float]) -> str:
     """A curve in one line of text, its ends written out."""
     if not values:
         return ""
-    picked = [values[round(k * (len(values) - 1) / (_POINTS - 1))] for k in range(_POINTS)] if len(values) > _POINTS else values
+    picked = (
+        [values[round(k * (len(values) - 1) / (_POINTS - 1))] for k in range(_POINTS)]
+        if len(values) > _POINTS
+        else values
+    )
     low, high = min(picked), max(picked)
     span = (high - low) or 1.0
     line = "".join(_BLOCKS[min(7, int(8 * (value - low) / span))] for value in picked)

@@ -177,7 +177,12 @@ def split(
         )
     texts = [table_text(tables, source, file.parent) for tables, file in zip(divided, targets, strict=True)]
     for file, text in zip(targets, texts, strict=True):
-        write_atomically(file, text)
+        try:
+            write_atomically(file, text)
+        except OSError as error:
+            raise UserError(
+                f"cannot be written ({error.strerror})", where=file, remedy="choose another --out"
+            ) from None
     counts = [{side: len(table) for side, table in tables.items()} for tables in divided]
     if json:
         eyes.answer({**facts, "tables": [str(file) for file in targets], "counts": counts})

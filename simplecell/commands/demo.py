@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,9 @@ def demo(out: Path | None, seed: int, json: bool) -> int:
     figures = artefact.read_header(run.artefact).figures
     digit = _write_digit(run.path)
     if json:
-        eyes.answer({"run": str(run.path), "state": run.state, "seconds": round(seconds, 1), "figures": figures})
+        eyes.answer(
+            {"run": str(run.path), "state": run.state, "seconds": round(seconds, 1), "figures": figures}
+        )
         return 0
     accuracy = figures["accuracy"]
     eyes.say(

@@ -51,12 +51,14 @@ def figure_text(figure: Mapping[str, Any]) -> str:
 
 def figures_table(figures: Mapping[str, Mapping[str, Any]]) -> None:
     """Figures with their intervals, on stderr."""
-    table([{"figure": name, "value (95 % interval)": figure_text(f)} for name, f in figures.items()], sys.stderr)
+    table(
+        [{"figure": name, "value (95 % interval)": figure_text(f)} for name, f in figures.items()], sys.stderr
+    )
 
 
 @contextlib.contextmanager
 def progress(quiet: bool) -> Iterator[None]:
-    """Within, what is told of long work before the training is shown: a bar on a terminal, plain lines elsewhere."""
+    """Within, what is told of long work is shown: in one line on a terminal, in plain lines elsewhere."""
     if quiet:
         yield
         return
@@ -72,7 +74,12 @@ def progress(quiet: bool) -> Iterator[None]:
             return
         said[what] = now
         text = f"{what}: {done:,} of {total:,}"
-        print(f"\r\x1b[2K{text}" if terminal else text, end="" if terminal and not ends else "\n", file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[2K{text}" if terminal else text,
+            end="" if terminal and not ends else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
 
     with heard_by(hear):
         yield

@@ -63,5 +63,3 @@ def own(name: str, annotation: Any, default: Any = _P.empty, positional: bool = 
 def taken(given: dict[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Take the named values out of what was given, with their defaults."""
     return {name: given.pop(name, default) for name, default in names.items()}
-
-

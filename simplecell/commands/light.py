@@ -14,7 +14,18 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-_HEAVY = ("torch", "torchvision", "numpy", "PIL", "simplejpeg", "safetensors", "matplotlib", "scipy", "sklearn", "cv2")
+_HEAVY = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "PIL",
+    "simplejpeg",
+    "safetensors",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "cv2",
+)
 _OURS = ("data", "nets", "metrics", "learn", "foundations")
 
 
@@ -39,7 +50,7 @@ class _Anything(type):
 
 
 class _StandIn(ModuleType):
-    __path__: list[str] = []
+    """An empty package."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

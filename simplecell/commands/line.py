@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -29,7 +30,9 @@ def train_command(name: str, *, helping: bool) -> Callable[..., int]:
     parameters += [
         flags.own("out", OUT, None),
         flags.own("config", CONFIG, None),
-        flags.own("dry_run", Annotated[bool, Parameter(negative=(), help="one batch through every stage")], False),
+        flags.own(
+            "dry_run", Annotated[bool, Parameter(negative=(), help="one batch through every stage")], False
+        ),
         flags.own("json", JSON, False),
     ]
 
@@ -55,14 +58,18 @@ def _task_class(name: str) -> Any:
     return load_task(name)
 
 
-def _train(cls: Any, given: dict[str, Any], out: Path | None, config: Path | None, dry_run: bool, json: bool) -> int:
+def _train(
+    cls: Any, given: dict[str, Any], out: Path | None, config: Path | None, dry_run: bool, json: bool
+) -> int:
     from simplecell.commands.train import new_run
     from simplecell.commands.trying import dry_run as try_out
 
     base = cls() if config is None else typed.from_table(cls, typed.read_toml(config), str(config))
     task = typed.replace(base, given)
     if not task.data:
-        raise UserError("DATA is missing", remedy="name the folder, table or archive of pictures after the task")
+        raise UserError(
+            "DATA is missing", remedy="name the folder, table or archive of pictures after the task"
+        )
     if dry_run:
         return try_out(task, quiet=json)
     return _to_the_end(new_run(task, out), json)
@@ -93,15 +100,21 @@ def repeat(run: RUN, *, out: OUT = None, json: JSON = False) -> int:
     """Train again from a run's settings, the measured ones too."""
     from simplecell.commands.train import new_run, task_of
 
-    asked, _, measured = task_of(Run.open(run))
-    return _to_the_end(new_run(asked, out, measured), json)
+    first = Run.open(run)
+    asked, _, measured = task_of(first)
+    again = new_run(asked, out, measured)
+    if first.initial.is_file():
+        shutil.copyfile(first.initial, again.initial)
+    return _to_the_end(again, json)
 
 
 def evaluate(
     run: NET,
     data: Annotated[str, Parameter(help="other data; the run's test pictures otherwise")] = "",
     *,
-    out: Annotated[Path | None, Parameter(name=("--out", "-o"), help="also write the figures there, as JSON")] = None,
+    out: Annotated[
+        Path | None, Parameter(name=("--out", "-o"), help="also write the figures there, as JSON")
+    ] = None,
     device: DEVICE = "auto",
     threads: THREADS = 0,
     json: JSON = False,
@@ -119,7 +132,9 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
         options = flags.parameters_of(ask)
     parameters = [
         flags.own("run", NET, positional=True),
-        flags.own("pictures", Annotated[str, Parameter(help="files, folders, globs; - reads names from stdin")]),
+        flags.own(
+            "pictures", Annotated[str, Parameter(help="files, folders, globs; - reads names from stdin")]
+        ),
         *options,
         flags.own("form", Annotated[str, Parameter(name="--format", help="table, json or csv")], "table"),
         flags.own("device", DEVICE, "auto"),
@@ -131,11 +146,17 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
     def call(given: dict[str, Any]) -> int:
         from simplecell.commands.predict import predict
 
-        common = flags.taken(given, {"run": "", "pictures": (), "form": "table", "device": "auto", "threads": 0, "json": False})
+        common = flags.taken(
+            given, {"run": "", "pictures": (), "form": "table", "device": "auto", "threads": 0, "json": False}
+        )
         if not common["pictures"]:
-            raise UserError("no picture is named", remedy="name files, folders or globs after the run, or - for stdin")
+            raise UserError(
+                "no picture is named", remedy="name files, folders or globs after the run, or - for stdin"
+            )
         if common["form"] not in ("table", "json", "csv"):
-            raise UserError(f"there is no format {common['form']}", where="--format", remedy="give table, json or csv")
+            raise UserError(
+                f"there is no format {common['form']}", where="--format", remedy="give table, json or csv"
+            )
         return predict(
             common["run"],
             common["pictures"],
@@ -167,7 +188,9 @@ def _ask_of(words: Sequence[str]) -> Any:
 
 def runs(
     *runs: Annotated[Path, Parameter(help="two or more to compare; a folder of runs, or none, lists")],
-    prune: Annotated[bool, Parameter(negative=(), help="delete checkpoints of finished runs and runs that never stepped")] = False,
+    prune: Annotated[
+        bool, Parameter(negative=(), help="delete checkpoints of finished runs and runs that never stepped")
+    ] = False,
     json: JSON = False,
 ) -> int:
     """List runs, or compare them: settings that differ, figures, curves."""
@@ -184,7 +207,9 @@ def runs(
     return compare.prune(runs_in(folder), json) if prune else compare.list_runs(runs_in(folder), json)
 
 
-def demo(*, out: OUT = None, seed: Annotated[int, Parameter(help="of every random number")] = 0, json: JSON = False) -> int:
+def demo(
+    *, out: OUT = None, seed: Annotated[int, Parameter(help="of every random number")] = 0, json: JSON = False
+) -> int:
     """The whole path on the MNIST that the package carries: train, evaluate, and how to go on."""
     from simplecell.commands.demo import demo as run_demo
 
@@ -196,15 +221,3 @@ def doctor(*, json: JSON = False) -> int:
     from simplecell.commands.doctor import doctor as examine
 
     return examine(json=json)
-
-
-def complete(shell: Annotated[str, Parameter(help="bash, zsh or fish")] = "bash") -> int:
-    """Print the script that makes a shell complete simplecell's words."""
-    from simplecell.cli import application
-
-    if shell not in ("bash", "zsh", "fish"):
-        raise UserError(f"no completion for {shell}", remedy="give bash, zsh or fish")
-    print(application(["--help"], complete=True).generate_completion(shell=shell))  # type: ignore[arg-type]
-    return 0
-
-

@@ -49,7 +49,9 @@ def open_net(named: str | Path, *, device: str = "auto", threads: int = 0) -> Op
     run = Run.open(path) if path.is_dir() else None
     if run is not None and not run.finished:
         raise UserError(
-            f"this run has not finished (it is {run.state})", where=path, remedy="go on with `simplecell resume`"
+            f"this run has not finished (it is {run.state})",
+            where=path,
+            remedy="go on with `simplecell resume`",
         )
     file = run.artefact if run is not None else path
     header = artefact.read_header(file)
@@ -65,5 +67,3 @@ def open_net(named: str | Path, *, device: str = "auto", threads: int = 0) -> Op
     artefact.restore(net, artefact.read_tensors(file), file)
     net = net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Opened(task, net, header.meaning, header.figures, place)
-
-

@@ -17,19 +17,20 @@ from simplecell.errors import UserError
 if TYPE_CHECKING:
     from simplecell.predictions import Prediction
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 _AHEAD = 64
 
 
 def paths_of(named: Sequence[str]) -> Iterator[Path]:
-    """The pictures that names mean: files, folders (searched to the bottom), globs, and - for names on stdin."""
+    """The pictures that names mean: files, folders (searched to the bottom), globs, - for names on stdin."""
+    from simplecell.data.decode import PICTURE_SUFFIXES
+
     for name in named:
-        if name == "-":
+        if name in ("-", "/dev/stdin"):
             yield from paths_of([line.rstrip("\r\n") for line in sys.stdin if line.strip()])
             continue
         path = Path(name)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
             if not found:
                 raise UserError("there are no pictures in this folder", where=path, remedy="name another")
             yield from found
@@ -70,12 +71,18 @@ def _read(path: Path) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be read ({error.strerror})"
+        what = (
+            "there is no such file"
+            if isinstance(error, FileNotFoundError)
+            else f"it cannot be read ({error.strerror})"
+        )
         raise UserError(what, where=path, remedy="check the path") from None
     return decode(content, str(path))
 
 
-def predict(named: str, pictures: Sequence[str], ask: Any, *, form: str, json_lines: bool, device: str, threads: int) -> int:
+def predict(
+    named: str, pictures: Sequence[str], ask: Any, *, form: str, json_lines: bool, device: str, threads: int
+) -> int:
     """Answer for each picture on stdout; status 2 where one could not be read (each is told on stderr)."""
     from simplecell.commands.opening import open_net
     from simplecell.learn.evaluate import evaluating
@@ -105,7 +112,9 @@ def _write(answers: Iterable[Prediction], form: str) -> None:
         eyes.table([answer.to_row() for answer in answers])
 
 
-def evaluate(named: str, data: str, *, json_document: bool, device: str, threads: int, out: Path | None) -> int:
+def evaluate(
+    named: str, data: str, *, json_document: bool, device: str, threads: int, out: Path | None
+) -> int:
     """The figures on the run's test side, or on other data."""
     from simplecell.commands.opening import open_net
     from simplecell.run import to_json, write_atomically
@@ -119,7 +128,9 @@ def evaluate(named: str, data: str, *, json_document: bool, device: str, threads
         else:
             raise UserError("a model alone does not know its data", where=named, remedy="name DATA after it")
         if not len(examples):
-            raise UserError("there are no test pictures", where=data or opened.task.data, remedy="name DATA that has some")
+            raise UserError(
+                "there are no test pictures", where=data or opened.task.data, remedy="name DATA that has some"
+            )
         figures = opened.figures_on(examples)
     if out is not None:
         write_atomically(out, to_json(figures))

@@ -45,8 +45,11 @@ def task_name(task: Task) -> str:
 
 def new_run(task: Task, out: Path | None, measured: Mapping[str, Any] | None = None) -> Run:
     """The run folder with its settings, before anything is read."""
-    # The run must find its data from any folder it is resumed in.
-    task = typed.replace(task, {**typed.flatten(task), "data": str(Path(task.data).absolute())})
+    # The run must find its data, and a net of one's own, from any folder it is resumed in.
+    places = {"data": str(Path(task.data).absolute())}
+    if ".py:" in (net := str(getattr(task, "net", ""))):
+        places["net"] = str(Path(net).absolute())
+    task = typed.replace(task, {**typed.flatten(task), **places})
     name = task_name(task)
     if out is None:
         out = _free_folder(name.rpartition(":")[2].lower(), task.data)
@@ -73,7 +76,7 @@ def run_training(task: Task, out: Path | None = None, *, quiet: bool = True) -> 
 
 
 def task_of(run: Run) -> tuple[Task, dict[str, Any], dict[str, Any] | None]:
-    """The task as it was asked for, and the tables of what was asked and of what was measured (None: not yet)."""
+    """The task as it was asked for, the table of that, and what was measured (None: nothing yet)."""
     from simplecell.tasks.task import load_task
 
     table = run.settings()
@@ -97,6 +100,7 @@ def carry_on(run: Run, *, quiet: bool = False, stop: Stop | None = None) -> bool
 
 
 def _carry_on(run: Run, quiet: bool, stop: Stop) -> bool:
+    from simplecell import artefact
     from simplecell.learn.journal import Journal
     from simplecell.learn.loop import Surroundings, run_stages
 
@@ -126,6 +130,8 @@ def _carry_on(run: Run, quiet: bool, stop: Stop) -> bool:
             run.write_settings(task_name(task), typed.to_table(asked), chosen)
         _announce(task, splits, quiet)
         net = built(task, splits.meaning, device)
+        if run.initial.is_file():
+            artefact.restore(net.get_submodule("body"), artefact.read_tensors(run.initial), run.initial)
         world = changed(world, precision=task.machine.precision)
         if not run_stages(net, task.stages(net, splits), world):
             return False
@@ -138,7 +144,8 @@ def _announce(task: Task, splits: Splits, quiet: bool) -> None:
         return
     t, m = task.training, task.machine
     sides = ", ".join(f"{len(splits[name]):,} {name}" for name in ("train", "validation", "test"))
-    eyes.say(f"{sides}; {t.epochs:g} epochs of batches of {t.batch_size}, {t.optimiser} at {t.learning_rate:g}, {m.precision}")
+    how = f"{t.optimiser} at {t.learning_rate:g}, {m.precision}"
+    eyes.say(f"{sides}; {t.epochs:g} epochs of batches of {t.batch_size}, {how}")
     for line in splits.facts.get("notes", ()):
         eyes.say(line)
     if "augmentation_reason" in splits.facts:
@@ -164,7 +171,9 @@ def device_of(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):
-        raise UserError(f"there is no device {name} here", where="--device", remedy="give cpu or auto") from None
+        raise UserError(
+            f"there is no device {name} here", where="--device", remedy="give cpu or auto"
+        ) from None
     return device
 
 
@@ -213,7 +222,9 @@ def _settle(run: Run, task: Task, splits: Splits, world: Surroundings) -> Task:
     net = built(task, splits.meaning, world.device)
     if asked_batch == "auto" and (trial := measure.trial(net, make, world, at_most=8)) is not None:
         assert isinstance(task.training.batch_size, int)
-        task = typed.replace(task, {"batch_size": measure.fitting_batch_size(trial, task.training.batch_size)})
+        task = typed.replace(
+            task, {"batch_size": measure.fitting_batch_size(trial, task.training.batch_size)}
+        )
     if task.machine.precision == "auto":
         task = typed.replace(task, {"precision": measure.faster_precision(net, make, world)})
     world = changed(world, precision=task.machine.precision)
@@ -275,15 +286,20 @@ def _finish(run: Run, task: Task, net: nn.Module, splits: Splits, device: torch.
     if len(splits.test):
         rows = collect(task.measure, net, splits.test, device)
         figures = {name: figure.to_json() for name, figure in task.figures(rows, splits.meaning).items()}
-    name = task_name(task)
-    short = name if ":" not in name else Path(name.rpartition(":")[0]).name + ":" + name.rpartition(":")[2]
-    header = artefact.Header(short, typed.to_table(task, places=False), splits.meaning, figures)
+    settings = typed.to_table(task, places=False)
+    settings.update({key: _without_folder(value) for key, value in settings.items() if key == "net"})
+    header = artefact.Header(_without_folder(task_name(task)), settings, splits.meaning, figures)
     artefact.write(run.artefact, net, header)
+
+
+def _without_folder(name: str) -> str:
+    """``/home/me/birds.py:Birds`` as ``birds.py:Birds``: an artefact tells no path."""
+    return f"{Path(name.rpartition(':')[0]).name}:{name.rpartition(':')[2]}" if ".py:" in name else name
 
 
 @contextmanager
 def interruptible() -> Iterator[Stop]:
-    """Within, the first Ctrl-C (or SIGTERM) asks the loop to stop after its step; the second stops at once."""
+    """Within, the first Ctrl-C (or SIGTERM) asks the loop to stop after its step; the second ends it."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

@@ -23,7 +23,8 @@ class Examples(Protocol):
     address they are augmented by the random numbers found there, without one they are as they are.
     """
 
-    ids: Sequence[str]
+    @property
+    def ids(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -89,7 +89,9 @@ def used() -> int:
 
 
 def open_pack(name: str) -> Pack | None:
-    """The pack of this name, marked as used now; None if there is none that is whole."""
+    """The pack of this name, marked as used now; None if there is none that is whole, or the cache is off."""
+    if not limit():
+        return None
     path = folder() / f"{name}.pack"
     try:
         file = path.open("rb")
@@ -209,7 +211,7 @@ class _File(NamedTuple):
 
 def _files() -> list[_File]:
     files = []
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # no folder yet, or none that can be written to either
         for entry in os.scandir(folder()):
             if entry.name.endswith((".pack", ".part")):
                 with contextlib.suppress(FileNotFoundError):  # deleted by another process just now

@@ -228,9 +228,7 @@ def _decode_pillow(
             image.load()
         if image.format == "PNG" and b"IEND" not in content:
             raise EOFError("no end mark")
-        pixels = _pixels(image, content, where)
-        # Pillow turns a TIFF by itself and forgets its orientation.
-        return _turn(pixels, _pillow_orientation(image))
+        return _turn(_pixels(image, content, where), _pillow_orientation(image))
     except UserError:
         raise
     except Exception as error:  # on hostile bytes the plugins raise nearly anything
@@ -238,6 +236,8 @@ def _decode_pillow(
 
 
 def _pillow_orientation(image: ImageFile.ImageFile) -> int:
+    if image.format == "TIFF":
+        return 1  # the plugin has turned it already
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # metadata that make no sense cost nothing but the orientation

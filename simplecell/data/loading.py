@@ -76,7 +76,7 @@ class ChangedRows:
         return self.change(self.rows.read(index))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class PictureExamples:
     """Pictures with labels, as examples.
 

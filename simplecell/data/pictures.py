@@ -137,10 +137,11 @@ class ArrayPictures:
         return len(self.array)
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        return self.array[index]
+        picture: NDArray[np.uint8] = self.array[index]
+        return picture
 
     def content(self, index: int) -> bytes:
-        return self.array[index].tobytes()
+        return bytes(self.array[index].tobytes())
 
 
 @dataclass(frozen=True, eq=False)

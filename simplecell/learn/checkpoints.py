@@ -30,7 +30,9 @@ class Checkpoint:
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint atomically: a crash or a full disk leaves the one before whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {f"{group}:{name}": t for group, named in checkpoint.groups.items() for name, t in named.items()}
+    tensors = {
+        f"{group}:{name}": t for group, named in checkpoint.groups.items() for name, t in named.items()
+    }
     about = {
         "format": FORMAT,
         "kind": "checkpoint",

@@ -31,7 +31,10 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
 
 
 def collect(
-    measure: Callable[[nn.Module, Batch], Mapping[str, Any]], net: nn.Module, examples: Examples, device: torch.device
+    measure: Callable[[nn.Module, Batch], Mapping[str, Any]],
+    net: nn.Module,
+    examples: Examples,
+    device: torch.device,
 ) -> dict[str, Any]:
     """The rows of ``measure`` for every example: arrays (or lists) by column, "id" among them."""
     first = examples.batch(np.arange(1))
@@ -54,4 +57,6 @@ def join(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     rows = list({key: row for row, key in reversed(list(enumerate(ids)))}.values())[::-1]
     if len(rows) == len(ids):
         return columns
-    return {name: c[rows] if isinstance(c, np.ndarray) else [c[r] for r in rows] for name, c in columns.items()}
+    return {
+        name: c[rows] if isinstance(c, np.ndarray) else [c[r] for r in rows] for name, c in columns.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,17 +16,22 @@ from simplecell.learn.stages import At, Terms, Update
 _REMEDY = "lower --learning-rate or set --clip 1"
 
 
-def refuse_step(net: nn.Module, update: Update, batch: Any, at: At, terms: Terms, checkpoint: Path) -> NoReturn:
+def refuse_step(
+    net: nn.Module, update: Update, batch: Any, at: At, terms: Terms, checkpoint: Path
+) -> NoReturn:
     """Name the step, the term and the first layer whose output is not finite."""
     odd = [name for name, value in terms.minimise.items() if not bool(torch.isfinite(value).all())]
     layer = _first_layer(net, update, batch, at)
     seen = f"the first layer that shows it is {layer}" if layer else "every layer's output is finite"
-    _refuse(f"{', '.join(odd) or 'the sum'} of {update.name} is not finite in step {at.step + 1}; {seen}", checkpoint)
+    _refuse(
+        f"{', '.join(odd) or 'the sum'} of {update.name} is not finite in step {at.step + 1}; {seen}",
+        checkpoint,
+    )
 
 
 def refuse_means(means: Mapping[str, float], step: int, net: nn.Module, checkpoint: Path) -> NoReturn:
     """The same where losses are read only now and then, so that the device need not wait."""
-    odd = [name for name, value in means.items() if not value - value == 0]
+    odd = [name for name, value in means.items() if not math.isfinite(value)]
     weight = _first_weight(net)
     seen = f"the first weight that shows it is {weight}" if weight else "every weight is finite"
     _refuse(f"{', '.join(odd)} is not finite by step {step}; {seen}", checkpoint)

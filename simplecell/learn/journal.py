@@ -1,4 +1,4 @@
-"""The journal of a training: lines in metrics.jsonl, TensorBoard events where it is installed, and progress for eyes."""
+"""The journal of a training: metrics.jsonl, TensorBoard events where it is installed, progress for eyes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
         if self._events is not None:
             self._events.close()
@@ -69,7 +71,7 @@ class Journal:
 def _events(folder: Path) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))
 
 
 class _Progress:
@@ -112,7 +114,9 @@ class _Progress:
         speed = (done - self._first) / max(1e-9, now - self._started)
         left = (self._steps - done) / max(1e-9, speed)
         losses = ", ".join(f"{k.rpartition('/')[2]} {v:.4g}" for k, v in self._last.items())
-        return f"{speed * self._pictures:,.0f} pictures/s, {_clock(left)} left" + (f", {losses}" if losses else "")
+        return f"{speed * self._pictures:,.0f} pictures/s, {_clock(left)} left" + (
+            f", {losses}" if losses else ""
+        )
 
     def record(self, line: dict[str, Any]) -> None:
         self._last = dict(list(line.get("train", self._last).items())[:3])

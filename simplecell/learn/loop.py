@@ -75,7 +75,7 @@ class _Averages:
 
 
 def run_stages(net: nn.Module, stages: Sequence[Stage], world: Surroundings) -> bool:
-    """Train through every stage, from the checkpoint where there is one. False when stopped before the end."""
+    """Train through every stage, from the checkpoint if there is one. False when stopped before the end."""
     _check_names(stages)
     start = checkpoints.load(world.checkpoint)
     world.journal.cut(start.notes.get("journal", 0))
@@ -166,7 +166,9 @@ class StageRun:
         saved_at = time.monotonic()
         world = self.world
         self.begin()
-        world.journal.begin(self.stage.name, self.steps, step, self.streams[0].batch_size * self.stage.accumulate)
+        world.journal.begin(
+            self.stage.name, self.steps, step, self.streams[0].batch_size * self.stage.accumulate
+        )
         ended = self._patience_is_over()
         with contextlib.closing(self.batches(step, self.steps)) as source:
             while step < self.steps and not ended:
@@ -225,9 +227,9 @@ class StageRun:
             if update.backward is not None:
                 update.backward(terms, parameters)
             elif len(micro) > 1:
-                (total * terms.count).backward()
+                (total * terms.count).backward()  # type: ignore[no-untyped-call]
             else:
-                total.backward()
+                total.backward()  # type: ignore[no-untyped-call]
             counted += terms.count
             self.loss = total.detach()
             self.averages.add(update.name, terms)
@@ -253,15 +255,15 @@ class StageRun:
         """Exponential moving average; short at first, so that the initial weights are soon forgotten."""
         assert self.ema is not None and self.stage.ema is not None
         decay = min(self.stage.ema, (1 + step) / (10 + step))
-        averaged = [p for p in self.ema.parameters() if p.is_floating_point()]
-        current = [p for p in self.net.parameters() if p.is_floating_point()]
+        averaged: list[Tensor] = [p for p in self.ema.parameters() if p.is_floating_point()]
+        current: list[Tensor] = [p for p in self.net.parameters() if p.is_floating_point()]
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def _current(self) -> nn.Module:
         """The net that is judged and kept: the averaged one where there is one, with the net's buffers."""
         if self.ema is None:
             return self.net
-        buffers = {name: b for name, b in self.net.named_buffers()}
+        buffers = dict(self.net.named_buffers())
         for name, buffer in self.ema.named_buffers():
             if buffer.shape == buffers[name].shape:
                 buffer.copy_(buffers[name])
@@ -332,7 +334,9 @@ class StageRun:
     def _restore(self, saved: Checkpoint) -> int:
         where = self.world.checkpoint
         if saved.step > self.steps:
-            raise UserError("it is further than the run's settings reach", where=where, remedy="restore settings.toml")
+            raise UserError(
+                "it is further than the run's settings reach", where=where, remedy="restore settings.toml"
+            )
         for update in self.stage.updates:
             moments = dict(saved.groups[f"update {update.name}"])
             restore_optimiser(self.optimisers[update.name], update.parameters, moments)

@@ -20,21 +20,25 @@ def cross_entropy(
     logits = logits.float()
     label = batch["label"]
     if "share" not in batch:
-        return functional.cross_entropy(logits, label, class_weights, label_smoothing=smoothing)
-    first = functional.cross_entropy(logits, label, class_weights, label_smoothing=smoothing, reduction="none")
+        plain: Tensor = functional.cross_entropy(logits, label, class_weights, label_smoothing=smoothing)
+        return plain
+    first = functional.cross_entropy(
+        logits, label, class_weights, label_smoothing=smoothing, reduction="none"
+    )
     second = functional.cross_entropy(
         logits, batch["label_other"], class_weights, label_smoothing=smoothing, reduction="none"
     )
     share = batch["share"]
-    mixed = share * first + (1 - share) * second
+    mixed: Tensor = share * first + (1 - share) * second
     if class_weights is None:
         return mixed.mean()
     weight = share * class_weights[label] + (1 - share) * class_weights[batch["label_other"]]
-    return mixed.sum() / weight.sum()
+    weighted: Tensor = mixed.sum() / weight.sum()
+    return weighted
 
 
 def balancing_weights(counts: Tensor) -> Tensor:
-    """Class weights in inverse proportion to the counts (K), with mean 1 over the examples; absent classes get 0."""
+    """Class weights in inverse proportion to counts (K), of mean 1 over the examples; 0 where none is."""
     present = counts > 0
     weights = torch.where(present, counts.sum() / (present.sum() * counts.clamp_min(1)), 0.0)
     return weights.float()

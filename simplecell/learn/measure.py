@@ -1,4 +1,4 @@
-"""What is measured before the first step, by the loop itself on a copy of the net: memory, precision, speed, rate."""
+"""What is measured before the first step, by the loop on a copy of the net: memory, speed, rate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def trial(net: nn.Module, make: Make, world: Surroundings, at_most: int = 0) -> 
     if stage is None:
         return None
     if at_most:
-        stage = replace(stage, streams=[replace(s, batch_size=min(s.batch_size, at_most)) for s in stage.streams])
+        stage = replace(
+            stage, streams=[replace(s, batch_size=min(s.batch_size, at_most)) for s in stage.streams]
+        )
     run = StageRun(twin, replace(stage, ema=None), 0, world)
     run.begin()
     return run
@@ -111,7 +113,7 @@ def faster_precision(net: nn.Module, make: Make, world: Surroundings) -> str:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 by itself."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.backends.cpu.get_cpu_capability() if device.type == "cpu" else ""
     return "AVX512" in cpu and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 

@@ -49,7 +49,9 @@ def optimiser(
 
     def make(parameters: NamedParameters) -> Optimizer:
         kinds = {p.device.type for _, p in parameters}
-        fused = name in _FUSED and kinds <= {"cpu", "cuda"} and all(p.is_floating_point() for _, p in parameters)
+        fused = (
+            name in _FUSED and kinds <= {"cpu", "cuda"} and all(p.is_floating_point() for _, p in parameters)
+        )
         chosen = {"fused": True} if fused else {"foreach": True}
         made: Optimizer = _CLASSES[name](decay_groups(parameters, weight_decay), lr=0.0, **chosen, **options)
         return made
@@ -79,8 +81,6 @@ def restore_optimiser(made: Optimizer, parameters: NamedParameters, saved: dict[
         parameter = by_name[name]
         if value.shape == parameter.shape and value.dim():
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        elif key != "step":
-            value = value.to(parameter.device)
-        elif made.param_groups[0].get("fused"):
+        elif key != "step" or made.param_groups[0].get("fused"):
             value = value.to(parameter.device)
         made.state[parameter][key] = value

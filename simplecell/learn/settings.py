@@ -16,7 +16,9 @@ class Training:
 
     epochs: float | Auto = setting("auto", "passes over the training data, also a fraction", above=0)
     minutes: float = setting(0.0, "time to train in: measures the speed, then fixes the epochs", at_least=0)
-    batch_size: int | Auto = setting("auto", "examples a step; auto goes by size and measured memory", at_least=1)
+    batch_size: int | Auto = setting(
+        "auto", "examples a step; auto goes by size and measured memory", at_least=1
+    )
     optimiser: Literal["auto", "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta"] = setting(
         "auto", "auto is the task's choice; sgd is with Nesterov momentum"
     )
@@ -41,5 +43,7 @@ class Machine:
     threads: int = setting(0, "0 is one a physical core", at_least=0)
     device: str = setting("auto", "cpu, cuda, cuda:1, mps; auto is the fastest there", place=True)
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto", "auto is what was measured faster")
-    memory: Literal["plain", "tight"] = setting("plain", "tight computes activations twice instead of keeping them")
+    memory: Literal["plain", "tight"] = setting(
+        "plain", "tight computes activations twice instead of keeping them"
+    )
     checkpoint_every: float = setting(60.0, "seconds", at_least=0, place=True)

@@ -1,4 +1,4 @@
-"""Batches of a stage's streams, made ahead of the loop; which examples a step sees is a function of the step."""
+"""Batches of a stage's streams, made ahead of the loop; what a step sees is a function of the step."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Order:
         shares = np.cumsum(self.stream.order, dtype=np.float64)
         drawn = (hashes(count, self.seed, epoch, "order") >> np.uint64(11)) * 2.0**-53
         chosen = np.searchsorted(shares, drawn * shares[-1], side="right")
-        return np.minimum(chosen, count - 1).astype(np.int64)
+        return np.asarray(np.minimum(chosen, count - 1), dtype=np.int64)
 
 
 def orders(stage: Learn, seed: int) -> list[Order]:

@@ -1,4 +1,4 @@
-"""Activation checkpointing: the activations of a net are computed twice instead of being kept (Chen et al. 2016)."""
+"""Activation checkpointing: activations are computed twice instead of being kept (Chen et al. 2016)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class _Tight(nn.Sequential):
             )
         return input
 
-    def _contexts(self) -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
+    def _contexts(
+        self,
+    ) -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
         return contextlib.nullcontext(), _without_statistics(self)
 
 
@@ -43,18 +45,24 @@ def _run(layers: list[nn.Module], value: Tensor) -> Any:
 
 @contextlib.contextmanager
 def _without_statistics(net: nn.Module) -> Iterator[None]:
-    """Within, batch norms normalise as in training but leave their running statistics alone.
+    """Within, batch norms normalise as in training but leave their running statistics as they are.
 
-    The second computation of a layer must not count its batch twice.
+    The second computation of a layer must not count its batch twice. At momentum 0 a statistic becomes
+    itself, and the same tensors are saved as in the first computation, which checkpointing insists on.
     """
     norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    # The count is put back, not taken down: the computation ends early, before layers it does not need.
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    counts = [None if count is None else count.clone() for _, count in before]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, count), counted in zip(norms, before, counts, strict=True):
+            norm.momentum = momentum
+            if count is not None and counted is not None:
+                count.copy_(counted)
 
 
 def tighten(net: nn.Module) -> nn.Module:
@@ -64,6 +72,10 @@ def tighten(net: nn.Module) -> nn.Module:
             child.__class__ = _Tight
         else:
             tighten(child)
-    if type(net) is nn.Sequential and len(net) >= _SHORTEST and not any(isinstance(c, _Tight) for c in net.children()):
+    if (
+        type(net) is nn.Sequential
+        and len(net) >= _SHORTEST
+        and not any(isinstance(c, _Tight) for c in net.children())
+    ):
         net.__class__ = _Tight
     return net

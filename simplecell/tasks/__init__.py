@@ -1,4 +1,4 @@
-"""The tasks by name: module and class, and one line of summary. Text only, so that listing them costs nothing."""
+"""The tasks by name: module and class, and one line of summary. Text only, so listing them costs nothing."""
 
 from __future__ import annotations
 

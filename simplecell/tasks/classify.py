@@ -46,27 +46,41 @@ class PictureSettings:
     """What the pictures are, and how they are divided and brought to one size."""
 
     format: str = setting("auto", "folder, table, idx, cifar, archive or shards")
-    size: int | Auto = setting("auto", "side in pixels; auto goes by the pictures' own", at_least=8, at_most=4096)
+    size: int | Auto = setting(
+        "auto", "side in pixels; auto goes by the pictures' own", at_least=8, at_most=4096
+    )
     fit: Literal["auto", "crop", "squash", "letterbox"] = setting("auto", "how a picture becomes square")
     channels: Literal["auto", 1, 3] = setting("auto", "1 is grey, 3 is colour")
-    validation: float = setting(0.1, "share set aside where the data have no such side", at_least=0, at_most=0.5)
+    validation: float = setting(
+        0.1, "share set aside where the data have no such side", at_least=0, at_most=0.5
+    )
     test: float = setting(0.15, "share set aside where the data have no such side", at_least=0, at_most=0.5)
     test_last: int = setting(0, "the last so many of each class, by name, are the test side", at_least=0)
     group: str = setting("", "column of the table whose equal values stay on one side")
     skip_broken: bool = setting(False, "go on without pictures that cannot be read")
-    drop_leaks: bool = setting(False, "drop training pictures that (nearly) equal others across the data's own sides")
-    balance: Literal["none", "weights", "order"] = setting("none", "rare classes weigh more, or come more often")
+    drop_leaks: bool = setting(
+        False, "drop training pictures that (nearly) equal others across the data's own sides"
+    )
+    balance: Literal["none", "weights", "order"] = setting(
+        "none", "rare classes weigh more, or come more often"
+    )
 
 
 @dataclass(frozen=True)
 class AugmentSettings:
     """What is done to training pictures at random; auto is the preset that fits the data."""
 
-    augment: Literal["auto", "none", "digits", "small", "photos"] = setting("auto", "preset; the run states which, and why")
+    augment: Literal["auto", "none", "digits", "small", "photos"] = setting(
+        "auto", "preset; the run states which, and why"
+    )
     flip: bool | Auto = setting("auto", "mirror half of the pictures")
     shift: int | Auto = setting("auto", "move by up to so many pixels", at_least=0)
-    crop: float | Auto = setting("auto", "smallest share of the area that a random crop keeps", above=0, at_most=1)
-    colour: float | Auto = setting("auto", "change brightness, contrast and saturation", at_least=0, at_most=1)
+    crop: float | Auto = setting(
+        "auto", "smallest share of the area that a random crop keeps", above=0, at_most=1
+    )
+    colour: float | Auto = setting(
+        "auto", "change brightness, contrast and saturation", at_least=0, at_most=1
+    )
     rotate: float | Auto = setting("auto", "degrees", at_least=0, at_most=180)
     zoom: float | Auto = setting("auto", "share", at_least=0, at_most=0.9)
     shear: float | Auto = setting("auto", "degrees", at_least=0, at_most=80)
@@ -133,14 +147,14 @@ class Classify:
             examples["validation"],
             examples["test"],
             meaning,
-            {"format": source.format, **facts, **prepared, **told},
+            {"format": source.format, "notes": list(source.notes), **facts, **prepared, **told},
             others,
         )
 
     def open(self, data: str, meaning: Mapping[str, Any]) -> Examples:
-        """The test side of other data, or all of them where they have no sides, labelled with the net's classes."""
+        """The test side of other data, or all of them, labelled with the net's classes."""
         source = read_source(Path(data), self.pictures.format)
-        name = next((side for side in ("test", "all", "validation", "train") if side in source.tables))
+        name = next(side for side in ("test", "all", "validation", "train") if side in source.tables)
         table = _relabelled(source, source.tables[name], meaning["classes"])
         geometry = Geometry.from_json(meaning["geometry"])
         skip = self.pictures.skip_broken
@@ -158,7 +172,9 @@ class Classify:
                 continue  # told with its name when all are prepared
             shapes.append((height, width, channels))
         if not shapes:
-            raise UserError("no picture can be read", where=self.data, remedy="look at `simplecell data check`")
+            raise UserError(
+                "no picture can be read", where=self.data, remedy="look at `simplecell data check`"
+            )
         shorter = int(np.median([min(h, w) for h, w, _ in shapes]))
         longer = int(np.median([max(h, w) for h, w, _ in shapes]))
         size = asked.size if asked.size != "auto" else _usual_size(shorter)
@@ -171,7 +187,9 @@ class Classify:
     def _augmentation(self, geometry: Geometry, source: Source, count: int) -> tuple[Augmentation, str]:
         asked = self.augmentation
         if asked.augment == "auto":
-            name, base, why = choose(geometry.height, geometry.width, geometry.channels, source.classes, count)
+            name, base, why = choose(
+                geometry.height, geometry.width, geometry.channels, source.classes, count
+            )
         else:
             name, base, why = asked.augment, preset(asked.augment, geometry.height), "as asked"
         values = dataclasses.asdict(asked)
@@ -185,15 +203,17 @@ class Classify:
         """Choose net, batch size, epochs, optimiser, rate and decay where they are "auto"."""
         chosen = splits.facts["augmentation"]
         augmentation = dataclasses.replace(
-            self.augmentation, **{key: value for key, value in chosen.items() if hasattr(self.augmentation, key)}
+            self.augmentation,
+            **{key: value for key, value in chosen.items() if hasattr(self.augmentation, key)},
         )
         geometry = Geometry.from_json(splits.meaning["geometry"])
         net = nets.default(geometry.height, geometry.width) if self.net == "auto" else self.net
-        pictures = dataclasses.replace(
-            self.pictures, size=geometry.height, fit=geometry.how, channels=geometry.channels
-        )
+        found: dict[str, Any] = {"size": geometry.height, "fit": geometry.how, "channels": geometry.channels}
+        pictures = dataclasses.replace(self.pictures, **found)
         training = _settled_training(self.training, len(splits.train))
-        return dataclasses.replace(self, net=net, pictures=pictures, augmentation=augmentation, training=training)
+        return dataclasses.replace(
+            self, net=net, pictures=pictures, augmentation=augmentation, training=training
+        )
 
     # ---- net, loss, stage
 
@@ -220,14 +240,18 @@ class Classify:
         def loss(net: nn.Module, batch: Batch, at: At) -> Terms:
             logits = net(batch["picture"])
             weights = None if class_weights is None else class_weights.to(logits.device)
-            return Terms({"cross_entropy": cross_entropy(logits, batch, self.smoothing, weights)}, count=len(logits))
+            return Terms(
+                {"cross_entropy": cross_entropy(logits, batch, self.smoothing, weights)}, count=len(logits)
+            )
 
-        order: Any = by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
+        order: Any = (
+            by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
+        )
         assert isinstance(asked.batch_size, int) and isinstance(asked.weight_decay, float)
         assert isinstance(asked.learning_rate, float) and isinstance(asked.epochs, float)
         update = Update(
             "classifier",
-            list(net.named_parameters()),
+            [(name, p) for name, p in net.named_parameters() if p.requires_grad],
             optimiser(asked.optimiser, momentum=asked.momentum, weight_decay=asked.weight_decay),
             loss,
             schedule(asked.schedule, asked.learning_rate, asked.warm_up),
@@ -250,7 +274,11 @@ class Classify:
     def measure(self, net: nn.Module, batch: Batch, at: At | None = None) -> dict[str, Any]:
         """The label and the probabilities of each picture."""
         probabilities = net(batch["picture"]).float().softmax(1).cpu().numpy()
-        return {"id": list(batch["id"]), "label": batch["label"].cpu().numpy(), "probabilities": probabilities}
+        return {
+            "id": list(batch["id"]),
+            "label": batch["label"].cpu().numpy(),
+            "probabilities": probabilities,
+        }
 
     def figures(self, rows: Mapping[str, Any], meaning: Mapping[str, Any]) -> dict[str, Figure]:
         """accuracy, top-5 accuracy of six classes and more, balanced accuracy, nll (nats) and ECE."""
@@ -258,13 +286,19 @@ class Classify:
         found = {"accuracy": classification.accuracy(labels, chances)}
         if len(meaning["classes"]) > 5:
             found["top-5 accuracy"] = classification.top_k(labels, chances, 5)
-        found["balanced accuracy"] = classification.balanced_accuracy(classification.confusion(labels, chances))
+        found["balanced accuracy"] = classification.balanced_accuracy(
+            classification.confusion(labels, chances)
+        )
         found["nll"] = classification.negative_log_likelihood(labels, chances)
         found["ECE"] = classification.calibration_error(labels, chances)
         return found
 
     def predict(
-        self, net: nn.Module, meaning: Mapping[str, Any], inputs: Iterable[tuple[str, NDArray[np.uint8]]], ask: Any
+        self,
+        net: nn.Module,
+        meaning: Mapping[str, Any],
+        inputs: Iterable[tuple[str, NDArray[np.uint8]]],
+        ask: Any,
     ) -> Iterator[ClassPrediction]:
         """The best classes of each picture."""
         geometry, classes = Geometry.from_json(meaning["geometry"]), meaning["classes"]
@@ -301,9 +335,14 @@ class Classifier(nn.Module):
     mean, deviation: of the training pictures, a channel each, on the scale 0 … 1.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, body: nn.Module, mean: list[float], deviation: list[float]) -> None:
         super().__init__()
-        spread = torch.tensor(deviation, dtype=torch.float64).clamp_min(1e-3)  # a constant channel stays finite
+        spread = torch.tensor(deviation, dtype=torch.float64).clamp_min(
+            1e-3
+        )  # a constant channel stays finite
         self.register_buffer("scale", (1 / (255 * spread)).float().view(1, -1, 1, 1))
         shift = -torch.tensor(mean, dtype=torch.float64) / spread
         self.register_buffer("shift", shift.float().view(1, -1, 1, 1))
@@ -325,7 +364,9 @@ def _usual_size(shorter: int) -> int:
 def _settled_training(asked: Training, count: int) -> Training:
     batch = asked.batch_size if asked.batch_size != "auto" else _usual_batch(count)
     steps_an_epoch = max(1, count // batch)
-    epochs = asked.epochs if asked.epochs != "auto" else float(min(60, max(4, round(_STEPS / steps_an_epoch))))
+    epochs = (
+        asked.epochs if asked.epochs != "auto" else float(min(60, max(4, round(_STEPS / steps_an_epoch))))
+    )
     name = "adamw" if asked.optimiser == "auto" else asked.optimiser
     rate = USUAL_RATE[name] if asked.learning_rate == "auto" else asked.learning_rate
     decay = (0.05 if name == "adamw" else 5e-4) if asked.weight_decay == "auto" else asked.weight_decay
@@ -350,7 +391,8 @@ def _relabelled(source: Source, table: Table, classes: list[str]) -> Table:
     if used & set(foreign):
         odd = sorted(used & set(foreign))
         raise UserError(
-            f"the net does not know the class {odd[0]}" + (f" and {len(odd) - 1} more" if len(odd) > 1 else ""),
+            f"the net does not know the class {odd[0]}"
+            + (f" and {len(odd) - 1} more" if len(odd) > 1 else ""),
             where=source.path,
             remedy="evaluate on pictures of the classes it was trained on",
         )

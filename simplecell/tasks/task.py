@@ -121,13 +121,27 @@ def load_task(name: str) -> type[Task]:
     found = getattr(_module_from(Path(place)), attribute, None)
     if not isinstance(found, type) or any(not hasattr(found, part) for part in _required()):
         lacks = [part for part in _required() if not hasattr(found, part)]
-        what = f"it has no task named {attribute}" if found is None else f"{attribute} lacks {', '.join(lacks)}"
+        what = (
+            f"it has no task named {attribute}" if found is None else f"{attribute} lacks {', '.join(lacks)}"
+        )
         raise UserError(what, where=place, remedy="see CONTRIBUTING for a task in one file")
     return cast("type[Task]", found)
 
 
 def _required() -> Sequence[str]:
-    return ("load", "build", "stages", "measure", "figures", "predict", "settle", "open", "tiny", "headline", "Ask")
+    return (
+        "load",
+        "build",
+        "stages",
+        "measure",
+        "figures",
+        "predict",
+        "settle",
+        "open",
+        "tiny",
+        "headline",
+        "Ask",
+    )
 
 
 def _module_from(path: Path) -> ModuleType:

@@ -315,6 +315,16 @@ def test_a_table_needs_a_csv_name_and_a_folder(whole: Path, tmp_path: Path, out:
         data.split(whole, out=tmp_path / out)
 
 
+def test_a_full_disk_is_one_sentence(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+        data.split(whole, out=tmp_path / "split.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
 def test_the_commands_load_nothing_heavy_before_they_run() -> None:
     heavy = ("torch", "PIL", "numpy", "jinja2")
     code = f"import sys, simplecell.commands.data; print([m for m in {heavy} if m in sys.modules])"

@@ -371,6 +371,10 @@ def test_nothing_is_heard_on_stderr() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     broken = [encoded(noise, "TIFF", compression=kind) for kind in ("tiff_lzw", "jpeg", "tiff_deflate")]
     broken += [encoded(noise, format) for format in ALL]
+    absurd = bytearray(tiff16(ramp16(), 1))
+    samples = absurd.rindex(struct.pack("<HHI", 277, 3, 1))
+    absurd[samples + 8] = 200  # samples a pixel, which Pillow logs as an error
+    broken.append(bytes(absurd))
     program = (
         "import sys\n"
         "from simplecell.data.decode import decode\n"

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import v2
 
-from simplecell.data.geometry import LETTERBOX_GREY, WAYS, Geometry, bound, bounded_size, resize, with_channels
+from simplecell.data.geometry import (
+    LETTERBOX_GREY,
+    WAYS,
+    Geometry,
+    bound,
+    bounded_size,
+    resize,
+    with_channels,
+)
 from simplecell.errors import UserError
 
 
@@ -109,7 +117,9 @@ def test_a_slim_target_keeps_all_of_a_slim_picture() -> None:
 
 def test_grey_is_the_luma_that_pillow_computes() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
-    assert np.array_equal(with_channels(picture, 1)[..., 0], np.asarray(Image.fromarray(picture).convert("L")))
+    assert np.array_equal(
+        with_channels(picture, 1)[..., 0], np.asarray(Image.fromarray(picture).convert("L"))
+    )
 
 
 def test_colour_of_a_grey_picture_repeats_it() -> None:

@@ -1,4 +1,4 @@
-"""The contract that every task fulfils. A test class that inherits this and names its task is all it takes."""
+"""The contract that every task fulfils: a test class inherits this and names its task."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ class TaskContract:
             "print(json.dumps(cls().answers(Path(sys.argv[4]))))"
         )
         words = [json.dumps(sys.path), type(self).__module__, type(self).__qualname__, str(finished.path)]
-        told = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False
+        )
         assert told.returncode == 0, told.stderr
         for ours, theirs in zip(self.answers(finished.path), json.loads(told.stdout), strict=True):
             assert ours["path"] == theirs["path"]

@@ -40,7 +40,6 @@ class TestTwoStreams(TaskContract):
 class TestBank(TaskContract):
     task = Bank
 
-
     def test_the_bank_has_a_size_that_the_data_decided(self, finished: Any) -> None:
         from simplecell.commands.opening import open_net
 

@@ -52,7 +52,7 @@ def read_source(path: Path, format: str = "auto") -> Source:
         )
     if shards.is_pattern(path):
         return _ordered(shards.read(path))
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError("there is no such file or folder", where=path, remedy="check the path")
     name, place = (FORMATS[format], path) if format != "auto" else _recognise(path)
     if place.is_dir() and name == "table":
@@ -88,7 +88,7 @@ def _recognise_file(path: Path) -> str:
         if archive.is_gzip(path) and name.endswith((".tar.gz", ".tgz")):
             return "archive"
         if tarfile.is_tarfile(path) and not archive.is_gzip(path):
-            return "shards" if shards.recognises(archive.index(path)) else "archive"
+            return "shards" if shards.recognises(path) else "archive"
     except OSError as error:
         raise unreadable(path, error) from error
     if name.endswith((".tar", ".tar.gz", ".tgz")):
@@ -121,10 +121,10 @@ def _recognise_folder(path: Path) -> tuple[str, Path]:
             break
         place = place / entries[0].name
     folders = [entry.name for entry in entries if entry.is_dir()]
-    tars = sorted(entry.name for entry in entries if entry.name.endswith(".tar"))
+    tars = sorted(entry.name for entry in entries if entry.name.endswith((".tar", ".tar.gz", ".tgz")))
     tables = sorted(entry.name for entry in entries if entry.name.lower().endswith((".csv", ".tsv")))
     if tars and not folders:
-        if shards.recognises(archive.index(place / tars[0])):
+        if tars[0].endswith(".tar") and shards.recognises(place / tars[0]):
             return "shards", place
         if len(tars) == 1:
             return "archive", place / tars[0]

@@ -7,8 +7,10 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from simplecell.data.pictures import HeldPictures, Member, MemberPictures, Pictures, unreadable
 from simplecell.data.sources.layout import Layout, arrange, is_hidden, is_picture, left_out
@@ -40,16 +42,18 @@ def _read_compressed(path: Path) -> Source:
     folders: list[str] = []
     others: Counter[str] = Counter()
     try:
-        with gzip.open(path, "rb") as packed, tarfile.open(fileobj=_Limited(packed, path), mode="r|") as tar:
-            for member in tar:
-                name = _checked_name(member, path)
-                if member.isdir():
-                    folders.append(name)
-                elif is_picture(name) and not _hidden(name):
-                    file = tar.extractfile(member)
-                    contents[name] = file.read() if file else b""
-                elif not _hidden(name):
-                    others[PurePosixPath(name).suffix.lower()] += 1
+        with gzip.open(path, "rb") as packed:
+            limited: Any = _Limited(packed, path)  # read() is all that a stream is asked
+            with tarfile.open(fileobj=limited, mode="r|") as tar:
+                for member in tar:
+                    name = _checked_name(member, path)
+                    if member.isdir():
+                        folders.append(name)
+                    elif is_picture(name) and not is_hidden(name):
+                        file = tar.extractfile(member)
+                        contents[name] = file.read() if file else b""
+                    elif not is_hidden(name):
+                        others[PurePosixPath(name).suffix.lower()] += 1
     except _FORMAT_ERRORS as error:
         raise UserError("the archive is cut short or damaged", where=path, remedy=_REMEDY) from error
     except OSError as error:
@@ -69,6 +73,14 @@ def is_gzip(path: Path) -> bool:
     """Whether the file begins like gzip."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
+
+
+def first_names(path: Path, count: int) -> list[str]:
+    """The names of the first files of an uncompressed tar; fewer where it is damaged."""
+    names: list[str] = []
+    with suppress(*_FORMAT_ERRORS), tarfile.open(path, "r:") as tar:
+        names += [member.name.removeprefix("./") for member in islice(tar, count) if member.isfile()]
+    return names
 
 
 def index(path: Path) -> list[Member]:
@@ -124,7 +136,7 @@ def _checked_name(member: tarfile.TarInfo, path: Path) -> str:
 
 def _sorted_out(members: list[Member]) -> tuple[list[Member], list[str], Counter[str]]:
     """Pictures, folders, and other files counted by suffix."""
-    visible = [member for member in members if not _hidden(member.name)]
+    visible = [member for member in members if not is_hidden(member.name)]
     pictures = [member for member in visible if member.size >= 0 and is_picture(member.name)]
     others = Counter(
         PurePosixPath(member.name).suffix.lower()
@@ -147,10 +159,6 @@ def _lineage(folder: str) -> Iterator[str]:
     while folder:
         yield folder
         folder = folder.rpartition("/")[0]
-
-
-def _hidden(name: str) -> bool:
-    return any(is_hidden(part) for part in name.split("/"))
 
 
 class _Limited:

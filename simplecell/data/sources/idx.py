@@ -98,7 +98,7 @@ def _read_open(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> N
             f"its header tells of {count:,} bytes, more than the file can hold", where=path, remedy=_REMEDY
         )
     array = np.empty(count, dtype=np.uint8)
-    view = memoryview(array)
+    view = array.data
     filled = 0
     while filled < count:
         got = file.readinto(view[filled:])  # type: ignore[union-attr]

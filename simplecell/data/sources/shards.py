@@ -10,26 +10,33 @@ import glob
 import itertools
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from simplecell.data.pictures import Member, MemberPictures, member_content
 from simplecell.data.sources import archive
-from simplecell.data.sources.layout import is_picture
+from simplecell.data.sources.layout import is_hidden, is_picture
 from simplecell.data.sources.source import ALL, Source, Table, ordered, side_name
 from simplecell.errors import UserError
 
 _LABELS = ("cls", "json", "txt")  # the first that an example has counts
 _MAX_LABEL_BYTES = 1_000_000
 _MAX_BRACES = 100_000
+_PEEKED = 200
 
 
-def recognises(members: Sequence[Member]) -> bool:
-    """Whether a tar holds pictures that have a label file beside them."""
-    keys = {_split(member.name)[0] for member in members if _split(member.name)[1] in _LABELS}
-    return any(_split(member.name)[0] in keys for member in members if is_picture(member.name))
+def recognises(path: Path) -> bool:
+    """Whether a tar begins with pictures that have a label file beside them.
+
+    In class folders a .json or .txt beside a picture is taken for a note, not for the label.
+    """
+    names = archive.first_names(path, _PEEKED)
+    files = {_split(name) for name in names}
+    keys = {_split(name)[0] for name in names if is_picture(name)}
+    return any(
+        (key, extension) in files for key in keys for extension in _LABELS[: 1 if "/" in key else None]
+    )
 
 
 def read(path: Path) -> Source:
@@ -82,9 +89,10 @@ def expand(path: Path) -> list[Path]:
     """
     names = [""]
     for piece in re.split(r"(\{[^{}]*\})", path.name):
-        names = [name + choice for name in names for choice in _choices(piece)]
-        if len(names) > _MAX_BRACES:
+        choices = _choices(piece)
+        if len(names) * len(choices) > _MAX_BRACES:
             raise UserError("the pattern names too many shards", where=path, remedy="give their folder")
+        names = [name + choice for name in names for choice in choices]
     found: list[Path] = []
     for name in names:
         if glob.has_magic(name):
@@ -125,7 +133,7 @@ def _examples(shard: Path) -> list[tuple[Member, str]]:
     """Picture and label of every example, in the order of the shard."""
     samples: dict[str, dict[str, Member]] = {}
     for member in archive.index(shard):
-        if member.size >= 0:
+        if member.size >= 0 and not is_hidden(member.name):
             key, extension = _split(member.name)
             samples.setdefault(key, {})[extension] = member
     examples = []
