@@ -64,7 +64,7 @@ def named(net: str) -> Callable[[], nn.Module]:
 CASES = (
     Case("small", named("small"), (256, 1, 28, 28), 60),
     Case("lenet5", named("lenet5"), (256, 1, 28, 28), 100),
-    Case("resnet18", lambda: torchvision.models.resnet18(num_classes=CLASSES), (32, 3, 128, 128), 15),
+    Case("resnet18", lambda: torchvision.models.resnet18(num_classes=CLASSES), (16, 3, 128, 128), 20),
 )
 
 

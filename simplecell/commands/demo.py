@@ -31,12 +31,14 @@ def demo(out: Path | None, seed: int, json: bool) -> int:
         )
         return 0
     accuracy = figures["accuracy"]
+    low, high = accuracy["low"], accuracy["high"]
     eyes.say(
-        f"\nTest accuracy {accuracy['value']:.2%} (95 % interval {accuracy['low']:.2%}–{accuracy['high']:.2%}) "
-        f"on 10,000 digits, after {seconds:.0f} s.\n"
+        f"\nTest accuracy {accuracy['value']:.2%} (95 % interval {low:.2%}–{high:.2%}) on 10,000 digits, "
+        f"after {seconds:.0f} s.\n"
         f"run folder:       {run.path}\n"
         f"read a digit:     simplecell predict {run.path} {digit}\n"
-        f"read your own:    simplecell predict {run.path} PHOTO --invert   "
+        f"read your own:    simplecell predict {run.path} PHOTO --invert\n"
+        "                  (one digit, dark on white paper, the photo cut to a square around it)"
     )
     return 0
 

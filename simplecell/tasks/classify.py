@@ -25,10 +25,9 @@ from simplecell.data.sources import Source, Table, check_trainable, read_source
 from simplecell.data.splits import divide
 from simplecell.errors import UserError
 from simplecell.learn.losses import balancing_weights, cross_entropy
-from simplecell.learn.optimisers import USUAL_RATE, optimiser
-from simplecell.learn.schedules import schedule
 from simplecell.learn.settings import Auto, Machine, Training
-from simplecell.learn.stages import At, Learn, Stage, Stream, Terms, Update
+from simplecell.learn.stages import At, Stage, Terms
+from simplecell.learn.usual import one_update, settled
 from simplecell.metrics import classification
 from simplecell.metrics.intervals import Figure
 from simplecell.predictions import ClassPrediction
@@ -38,7 +37,6 @@ from simplecell.telling import tell
 _PREDICT_BATCH = 64
 #: Pictures that are looked at to choose a size and the channels.
 _SAMPLE = 64
-_STEPS = 1500  # what "auto" epochs aim at: enough for a small net on a small set, seconds a thousand
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,7 @@ class Ask:
 
     top: int = setting(5, "classes to tell", at_least=1)
     reject_below: float = setting(0.0, "tell no class where its score is lower", at_least=0, at_most=1)
+    invert: bool = setting(False, "dark on light where the net learnt light on dark, as ink on paper")
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ class Classify:
         net = nets.default(geometry.height, geometry.width) if self.net == "auto" else self.net
         found: dict[str, Any] = {"size": geometry.height, "fit": geometry.how, "channels": geometry.channels}
         pictures = dataclasses.replace(self.pictures, **found)
-        training = _settled_training(self.training, len(splits.train))
+        training = settled(self.training, len(splits.train))
         return dataclasses.replace(
             self, net=net, pictures=pictures, augmentation=augmentation, training=training
         )
@@ -231,7 +230,6 @@ class Classify:
 
     def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
         """One stage, one update: cross-entropy."""
-        asked = self.training
         labels = _labels(splits.train)
         counts = torch.bincount(torch.from_numpy(labels), minlength=len(splits.meaning["classes"]))
         by_class = balancing_weights(counts)
@@ -247,27 +245,7 @@ class Classify:
         order: Any = (
             by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
         )
-        assert isinstance(asked.batch_size, int) and isinstance(asked.weight_decay, float)
-        assert isinstance(asked.learning_rate, float) and isinstance(asked.epochs, float)
-        update = Update(
-            "classifier",
-            [(name, p) for name, p in net.named_parameters() if p.requires_grad],
-            optimiser(asked.optimiser, momentum=asked.momentum, weight_decay=asked.weight_decay),
-            loss,
-            schedule(asked.schedule, asked.learning_rate, asked.warm_up),
-            clip=asked.clip or None,
-        )
-        return [
-            Learn(
-                "learn",
-                [Stream("train", lambda: splits.train, asked.batch_size, order)],
-                [update],
-                asked.epochs,
-                ema=asked.ema or None,
-                accumulate=asked.accumulate,
-                patience=asked.patience or None,
-            )
-        ]
+        return [one_update("classifier", net, lambda: splits.train, loss, self.training, order)]
 
     # ---- figures and answers
 
@@ -305,7 +283,7 @@ class Classify:
         device = next(net.buffers()).device
         waiting = iter(inputs)
         while chunk := list(islice(waiting, _PREDICT_BATCH)):
-            fitted = np.stack([geometry.fit(picture) for _, picture in chunk])
+            fitted = np.stack([geometry.fit(255 - picture if ask.invert else picture) for _, picture in chunk])
             chances = net(torch.from_numpy(fitted).permute(0, 3, 1, 2).to(device)).float().softmax(1).cpu()
             scores, order = chances.topk(min(ask.top, len(classes)), dim=1)
             for (path, _), values, places in zip(chunk, scores.tolist(), order.tolist(), strict=True):
@@ -359,25 +337,6 @@ def _usual_size(shorter: int) -> int:
     if shorter <= 64:
         return max(28, 4 * round(shorter / 4))
     return 64 if shorter <= 128 else 128
-
-
-def _settled_training(asked: Training, count: int) -> Training:
-    batch = asked.batch_size if asked.batch_size != "auto" else _usual_batch(count)
-    steps_an_epoch = max(1, count // batch)
-    epochs = (
-        asked.epochs if asked.epochs != "auto" else float(min(60, max(4, round(_STEPS / steps_an_epoch))))
-    )
-    name = "adamw" if asked.optimiser == "auto" else asked.optimiser
-    rate = USUAL_RATE[name] if asked.learning_rate == "auto" else asked.learning_rate
-    decay = (0.05 if name == "adamw" else 5e-4) if asked.weight_decay == "auto" else asked.weight_decay
-    return dataclasses.replace(
-        asked, batch_size=batch, epochs=epochs, optimiser=name, learning_rate=rate, weight_decay=decay
-    )
-
-
-def _usual_batch(count: int) -> int:
-    """From 16 to 256, a power of two: at least some 40 steps in an epoch."""
-    return int(2 ** np.clip(np.floor(np.log2(max(1, count) / 40)), 4, 8))
 
 
 def _labels(examples: Examples) -> NDArray[np.int64]:
