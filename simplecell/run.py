@@ -36,9 +36,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk names no file, a failed open the temporary one
         raise
     with contextlib.suppress(OSError):  # not every file system lets a folder be opened
         folder = os.open(path.parent, os.O_RDONLY)
@@ -142,6 +144,12 @@ class Run:
             yield
         finally:
             lock.release()
+
+    def sweep(self) -> None:
+        """Remove what a process left that was killed while it wrote; for the one that holds the lock."""
+        for folder in (self.path, self.checkpoint.parent):
+            for path in folder.glob(".*.tmp"):
+                path.unlink(missing_ok=True)
 
     def write(self, name: str, value: Any) -> None:
         """Write one of the record's JSON files."""

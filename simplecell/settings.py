@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -127,7 +128,8 @@ def _checked(f: Field, value: Any, where: str) -> Any:
             if any(value == choice and type(value) is type(choice) for choice in get_args(kind)):
                 return value
         elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return _within(f, float(value), where)
+            if abs(value) <= sys.float_info.max:  # neither infinite nor NaN
+                return _within(f, float(value), where)
         elif kind is int and isinstance(value, int) and not isinstance(value, bool):
             return _within(f, value, where)
         elif kind in (str, bool) and isinstance(value, kind):
@@ -212,20 +214,24 @@ def _write_table(table: Mapping[str, Any], prefix: str, lines: list[str]) -> Non
 
 def _key(name: str) -> str:
     plain = name.replace("_", "").replace("-", "")
-    return name if plain.isascii() and plain.isalnum() else json.dumps(name)
+    return name if plain.isascii() and plain.isalnum() else _text(name)
+
+
+def _text(value: str) -> str:
+    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped, and lone surrogates, which a
+    # file name that is not UTF-8 brings along and TOML cannot hold.
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{value!r} is not UTF-8", remedy="rename the file or folder") from None
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped, and lone surrogates, which a
-        # file name that is not UTF-8 brings along and TOML cannot hold.
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise UserError(f"{value!r} is not UTF-8", remedy="rename the file or folder") from None
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return _text(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):

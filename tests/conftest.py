@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,3 +48,43 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+class Disks:
+    """Small file systems in memory: of a size in bytes, or read-only when asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mounted: list[Path] = []
+
+    def __call__(self, size: int) -> Path:
+        place = self._folder / f"disk{len(self._mounted)}"
+        place.mkdir()
+        try:
+            self._mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", place)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("needs a small file system of its own: only root may mount one")
+        self._mounted.append(place)
+        return place
+
+    def resize(self, place: Path, size: int) -> None:
+        self._mount("-o", f"remount,size={size}", place)
+
+    def protect(self, place: Path) -> None:
+        """Make it read-only."""
+        self._mount("-o", "remount,ro", place)
+
+    def _mount(self, *words: object) -> None:
+        subprocess.run(["mount", *map(str, words)], check=True, capture_output=True)
+
+    def unmount(self) -> None:
+        for place in self._mounted:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disks]:
+    """Makes small disks, so that they can be full."""
+    disks = Disks(tmp_path)
+    yield disks
+    disks.unmount()

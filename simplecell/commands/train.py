@@ -93,6 +93,7 @@ def carry_on(run: Run, *, quiet: bool = False, stop: Stop | None = None) -> bool
     if run.finished:
         return True
     with run.lock(), eyes.progress(quiet):
+        run.sweep()
         if stop is not None:
             return _carry_on(run, quiet, stop)
         with interruptible() as asked:
@@ -145,7 +146,7 @@ def _announce(task: Task, splits: Splits, quiet: bool) -> None:
     t, m = task.training, task.machine
     sides = ", ".join(f"{len(splits[name]):,} {name}" for name in ("train", "validation", "test"))
     how = f"{t.optimiser} at {t.learning_rate:g}, {m.precision}"
-    eyes.say(f"{sides}; {t.epochs:g} epochs of batches of {t.batch_size}, {how}")
+    eyes.say(f"{sides}; {t.epochs:g} epoch(s), batch size {t.batch_size}, {how}")
     for line in splits.facts.get("notes", ()):
         eyes.say(line)
     if "augmentation_reason" in splits.facts:

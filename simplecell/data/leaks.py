@@ -128,7 +128,7 @@ def _nearest(a: NDArray[np.uint8], b: NDArray[np.uint8] | None) -> NDArray[np.in
 
 def _vivid(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.int64], torch.Tensor]:
     """The places of the thumbnails that are not flat, and these as float32, n × 256, of mean 0 each."""
-    vectors = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    vectors = thumbnails.reshape(len(thumbnails), SIDE * SIDE).astype(np.float32)
     vectors -= vectors.mean(axis=1, keepdims=True)
     marked = np.flatnonzero(vectors.std(axis=1) >= FLAT)
     return marked, torch.from_numpy(vectors[marked])

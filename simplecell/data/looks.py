@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -27,16 +28,18 @@ _ROWS = 256
 class Looks:
     """What is remembered of N pictures.
 
-    digests: uint8, N × 16, of shape and pixels. thumbnails: uint8, N × 16 × 16, grey, antialiased.
+    digests: uint8, N × 16, of shape and pixels: equal pictures have equal ones, and only they, short of malice.
+    thumbnails: uint8, N × 16 × 16, grey, antialiased.
     shapes: int64, N × 3 (height, width, channels).
-    sums: int64, N × 2 × C: by channel, the sum of the fitted picture's levels and of their squares; C is 0
-    where pictures were not fitted to anything.
+    sums: int64, N × 2 × C: by channel, the sum of the levels and of their squares over pixels that stand for
+    the picture. pixels: int64, N, how many these were. (C is 0 where pictures were only looked at.)
     """
 
     digests: NDArray[np.uint8]
     thumbnails: NDArray[np.uint8]
     shapes: NDArray[np.int64]
     sums: NDArray[np.int64]
+    pixels: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -57,27 +60,36 @@ def join(looks: Sequence[Looks], channels: int) -> Looks:
         np.empty((0, SIDE, SIDE), np.uint8),
         np.empty((0, 3), np.int64),
         np.empty((0, 2, channels), np.int64),
+        np.empty(0, np.int64),
     )
     parts = [part.arrays() for part in (nothing, *looks)]
     return Looks(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
-def look(pictures: NDArray[np.uint8], fitted: NDArray[np.uint8] | None) -> Looks:
-    """Look at decoded pictures of one shape (uint8, N, H, W, C) and, where there are any, fitted ones."""
-    count = len(pictures)
-    shape = pictures.shape[1:]
-    start = hashlib.blake2b(str(shape).encode(), digest_size=_DIGEST)
-    digests = bytearray()
-    for picture in np.ascontiguousarray(pictures):
-        digest = start.copy()
-        digest.update(picture)
-        digests += digest.digest()
+def look(pictures: NDArray[np.uint8], standing: NDArray[np.uint8] | None = None) -> Looks:
+    """Look at decoded pictures of one shape (uint8, N, H, W, C).
+
+    standing: pixels that stand for each in mean and deviation (uint8, N, h, w, c), such as the fitted picture.
+    """
+    pictures = np.ascontiguousarray(pictures)
+    count, height, width, channels = pictures.shape
+    small = thumbnails(pictures)
+    if standing is None:
+        standing = np.empty((count, 0, 0, 0), np.uint8)
     return Looks(
-        np.frombuffer(digests, np.uint8).reshape(count, _DIGEST),
-        thumbnails(pictures),
-        np.tile(np.array(shape, np.int64), (count, 1)),
-        np.empty((count, 2, 0), np.int64) if fitted is None else sums(fitted),
+        np.stack([_digest(*pair) for pair in zip(pictures, small, strict=True)]),
+        small,
+        np.tile(np.array([height, width, channels], np.int64), (count, 1)),
+        sums(standing),
+        np.full(count, standing.shape[1] * standing.shape[2], np.int64),
     )
+
+
+def _digest(picture: NDArray[np.uint8], thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8, 16. Of two checksums and the thumbnail: a fifth of the time that a digest of all pixels takes."""
+    checksums = f"{picture.shape} {zlib.crc32(picture)} {zlib.adler32(picture)} ".encode()
+    digest = hashlib.blake2b(checksums + thumbnail.tobytes(), digest_size=_DIGEST)
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def thumbnails(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

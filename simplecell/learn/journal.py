@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -32,24 +33,30 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk, told when the line was written
+            self._file.close()
         if self._events is not None:
             self._events.close()
         if self._show is not None:
             self._show.close()
 
     def position(self) -> int:
-        """Bytes written; a checkpoint remembers it."""
+        """Bytes written, and safe on the disk: a checkpoint that remembers them may outlive a power cut."""
+        os.fsync(self._file.fileno())
         return self._file.seek(0, os.SEEK_END)
 
     def cut(self, position: int) -> None:
         """Take back what was written after a checkpoint; the run writes it again."""
-        self._file.truncate(position)
+        self._file.truncate(min(position, self.position()))  # a longer one would be filled with zeros
 
     def record(self, line: dict[str, Any]) -> None:
         """Write one line."""
-        self._file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            error.filename = self._file.name  # a full disk names no file
+            raise
         if self._events is not None:
             for kind in ("train", "validation", "rate"):
                 for name, value in line.get(kind, {}).items():
@@ -124,7 +131,7 @@ class _Progress:
             return
         figures = ", ".join(f"{k} {v:.4f}" for k, v in list(line["validation"].items())[:4])
         losses = ", ".join(f"{k.rpartition('/')[2]} {v:.4g}" for k, v in self._last.items())
-        text = f"{self._stage}: epoch {line['epoch']:g}, {losses}; validation {figures}"
+        text = f"{self._stage}: epoch {line['epoch']:g}, {losses}" + (f"; validation {figures}" if figures else "")
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, soft_wrap=True)
         else:

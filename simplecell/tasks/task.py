@@ -67,7 +67,7 @@ class Task(Protocol):
 
     @classmethod
     def tiny(cls) -> Self:
-        """Settings that train in two seconds on pictures the task makes itself."""
+        """Settings that train in two seconds on pictures the task makes itself: for the tests alone."""
         ...
 
     def load(self) -> Splits:
@@ -129,19 +129,7 @@ def load_task(name: str) -> type[Task]:
 
 
 def _required() -> Sequence[str]:
-    return (
-        "load",
-        "build",
-        "stages",
-        "measure",
-        "figures",
-        "predict",
-        "settle",
-        "open",
-        "tiny",
-        "headline",
-        "Ask",
-    )
+    return ("load", "build", "stages", "measure", "figures", "predict", "settle", "open", "headline", "Ask")
 
 
 def _module_from(path: Path) -> ModuleType:
@@ -152,10 +140,14 @@ def _module_from(path: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # it may import what lies beside it, as a script may
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UserError(
             f"it cannot be imported ({type(error).__name__}: {error})", where=path, remedy="mend it"
         ) from error
+    finally:
+        sys.path.remove(folder)
     return module
