@@ -48,7 +48,7 @@ from simplecell.learn.stages import Stream
 from simplecell.learn.streams import Order, batches
 from simplecell.tasks.classify import Classifier
 
-SIZE, BATCH, THREADS, LATER_EPOCHS = 224, 64, 2, 5
+SIZE, BATCH, THREADS, LATER_EPOCHS = 224, 32, 2, 5
 GOAL_FIRST, GOAL_LATER = 1.5, 5.0
 PICTURES, HEIGHT, WIDTH = 1200, 375, 500
 MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -124,9 +124,12 @@ class Run:
             return "finished"
         try:
             with self.lock():
-                return "stopped" if self.checkpoint.is_file() else "begun"
+                pass
         except UserError:
             return "running"
+        except OSError:
+            pass  # a read-only disk has no lock, and nobody trains there
+        return "stopped" if self.checkpoint.is_file() else "begun"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -170,7 +173,7 @@ class Run:
         path = self.path / "metrics.jsonl"
         records: list[dict[str, Any]] = []
         if path.is_file():
-            for line in path.read_text("utf-8").splitlines():
+            for line in path.read_bytes().splitlines():
                 with contextlib.suppress(ValueError):
                     records.append(json.loads(line))
         return records

@@ -31,6 +31,8 @@ EPOCHS = int(os.environ.get("D_EPOCHS", "3"))
 class Laps(Callback):
     """Ends the race's epochs with those of fastai, whose own validation is the measurement."""
 
+    order = 60  # after the Recorder, which then has the epoch's accuracy
+
     def __init__(self, race: Race) -> None:
         self.race = race
 

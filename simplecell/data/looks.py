@@ -28,7 +28,7 @@ _ROWS = 256
 class Looks:
     """What is remembered of N pictures.
 
-    digests: uint8, N × 16, of shape and pixels: equal pictures have equal ones, and only they, short of malice.
+    digests: uint8, N × 16, of shape and pixels: equal pictures have equal ones and, malice aside, only they.
     thumbnails: uint8, N × 16 × 16, grey, antialiased.
     shapes: int64, N × 3 (height, width, channels).
     sums: int64, N × 2 × C: by channel, the sum of the levels and of their squares over pixels that stand for
@@ -69,7 +69,7 @@ def join(looks: Sequence[Looks], channels: int) -> Looks:
 def look(pictures: NDArray[np.uint8], standing: NDArray[np.uint8] | None = None) -> Looks:
     """Look at decoded pictures of one shape (uint8, N, H, W, C).
 
-    standing: pixels that stand for each in mean and deviation (uint8, N, h, w, c), such as the fitted picture.
+    standing: pixels that stand for each in mean and deviation (uint8, N, h, w, c), like the fitted picture.
     """
     pictures = np.ascontiguousarray(pictures)
     count, height, width, channels = pictures.shape
@@ -77,7 +77,7 @@ def look(pictures: NDArray[np.uint8], standing: NDArray[np.uint8] | None = None)
     if standing is None:
         standing = np.empty((count, 0, 0, 0), np.uint8)
     return Looks(
-        np.stack([_digest(*pair) for pair in zip(pictures, small, strict=True)]),
+        np.frombuffer(b"".join(map(_digest, pictures, small)), np.uint8).reshape(count, _DIGEST),
         small,
         np.tile(np.array([height, width, channels], np.int64), (count, 1)),
         sums(standing),
@@ -85,11 +85,12 @@ def look(pictures: NDArray[np.uint8], standing: NDArray[np.uint8] | None = None)
     )
 
 
-def _digest(picture: NDArray[np.uint8], thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8, 16. Of two checksums and the thumbnail: a fifth of the time that a digest of all pixels takes."""
-    checksums = f"{picture.shape} {zlib.crc32(picture)} {zlib.adler32(picture)} ".encode()
-    digest = hashlib.blake2b(checksums + thumbnail.tobytes(), digest_size=_DIGEST)
-    return np.frombuffer(digest.digest(), np.uint8)
+def _digest(picture: NDArray[np.uint8], thumbnail: NDArray[np.uint8]) -> bytes:
+    """Of shape, thumbnail and a checksum of each half: a quarter of the time of a digest of all pixels."""
+    pixels = picture.reshape(-1).data
+    half = len(pixels) // 2
+    checksums = f"{picture.shape} {zlib.crc32(pixels[:half])} {zlib.crc32(pixels[half:])} "
+    return hashlib.blake2b(checksums.encode() + thumbnail.tobytes(), digest_size=_DIGEST).digest()
 
 
 def thumbnails(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

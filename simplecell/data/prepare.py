@@ -116,14 +116,14 @@ def refuse_broken(broken: Sequence[Broken]) -> None:
     )
 
 
-def mean_and_deviation(sums: NDArray[np.int64], pixels: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over N fitted pictures of so many pixels, from 0 to 1.
+def mean_and_deviation(seen: Looks) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, from 0 to 1, over the pixels that ``sums`` were taken of.
 
-    sums: int64, N × 2 × C, as in ``Looks``. Whole numbers, so the result does not depend on the order or on
-    threads. A channel that never changes has deviation 1, so that it may be divided by.
+    They are whole numbers, so the result does not depend on the order or on threads. A channel that never
+    changes has deviation 1, so that it may be divided by.
     """
-    count = len(sums) * pixels
-    totals, squares = sums.sum(axis=0).tolist()
+    count = int(seen.pixels.sum())
+    totals, squares = seen.sums.sum(axis=0).tolist()
     # count² times the variance; Python's whole numbers do not overflow.
     spreads = [count * square - total * total for total, square in zip(totals, squares, strict=True)]
     mean = [total / count / 255 for total in totals]
@@ -177,8 +177,7 @@ def prepare_splits(
                 remedy="see which by `simplecell data check`",
             )
     if "train" in sides:
-        pixels = geometry.height * geometry.width
-        facts["mean"], facts["deviation"] = mean_and_deviation(sides["train"].looks.sums, pixels)
+        facts["mean"], facts["deviation"] = mean_and_deviation(sides["train"].looks)
     facts["pictures"] = {side: len(prepared) for side, prepared in sides.items()}
     facts["kept"] = {side: prepared.kept for side, prepared in sides.items()}
     examples = {

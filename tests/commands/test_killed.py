@@ -1,4 +1,4 @@
-"""Runs that are killed, interrupted, starved of disk or spoilt: what is left is whole, and goes on to the same bytes."""
+"""Runs that are killed, interrupted, starved of disk or spoilt: what is left is whole, and goes on bitwise."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sha256(path: Path) -> str:
 
 
 def started(folder: Path, *words: object, script: str = "") -> subprocess.Popen[bytes]:
-    """simplecell in a process of its own, what it says in ``folder/said``; script: Python that runs before."""
+    """simplecell in a process of its own that speaks into ``folder/said``; script: Python that runs before."""
     begin = ["-c", f"{script}\nfrom simplecell.cli import main\nmain()"] if script else ["-m", "simplecell"]
     with open(folder / "said", "wb") as said:
         return subprocess.Popen([sys.executable, *begin, *map(str, words)], stdout=said, stderr=said)
@@ -152,7 +152,8 @@ def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_to_the_same_bytes(
 import itertools, os, signal
 from simplecell.learn import checkpoints
 
-count, write, die = itertools.count(), checkpoints.write_atomically, lambda: os.kill(os.getpid(), signal.SIGKILL)
+count, write = itertools.count(), checkpoints.write_atomically
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 
 def killed_at_the_twentieth(path, data):
     if next(count) < 20:
@@ -176,19 +177,18 @@ checkpoints.write_atomically = killed_at_the_twentieth
 def test_a_run_killed_at_any_moment_ends_in_the_bytes_of_the_unbroken_one(
     whole: Whole, bars: Path, tmp_path: Path, number: int
 ) -> None:
-    """One to three kills a run: by the clock from the start or from the first step, or on sight of a half-written
-    checkpoint."""
+    """One to three kills a run: by the clock from its start or its first step, or as a checkpoint is written."""
     drawn = random.Random(number)
     planned, sighted, from_start = 1 + number % 3, number % 3 == 2, number % 5 == 0
     landed: list[str] = []
     for attempt in range(5):
         run = tmp_path / f"run{attempt}"
-        for kill in range(planned):
+        train = ["train", "classify", bars, *HOW, *ALWAYS, "--out", run]
+        for _ in range(planned):
             if Run(run).finished:
                 break
-            begin = ["resume", run] if run.exists() else ["train", "classify", bars, *HOW, *ALWAYS, "--out", run]
             before = lines(run)
-            process = started(tmp_path, *begin)
+            process = started(tmp_path, *(["resume", run] if (run / "settings.toml").exists() else train))
             if not from_start:
                 until(lambda run=run, before=before: lines(run) not in (0, before), process)
             time.sleep(drawn.uniform(0, whole.seconds * (2 if from_start else 1) / planned))
@@ -203,7 +203,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_bytes_of_the_unbroken_one(
     assert landed
     print(f"run {number}: killed at {', '.join(landed)}")
     if not (run / "settings.toml").exists():  # killed before it had a folder
-        assert ended(started(tmp_path, "train", "classify", bars, *HOW, *ALWAYS, "--out", run)) == 0
+        assert ended(started(tmp_path, *train)) == 0
     assert ended(started(tmp_path, "resume", run)) == 0
     assert whole.is_what_became_of(run)
     assert temporaries(run) == []

@@ -91,14 +91,31 @@ def test_sums_are_exact_where_float32_would_round() -> None:
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]), st.integers(0, 99))
 def test_mean_and_deviation_are_numpys(count: int, height: int, width: int, channels: int, seed: int) -> None:
     pictures = np.random.default_rng(seed).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
-    mean, deviation = mean_and_deviation(looks.sums(pictures), height * width)
+    mean, deviation = mean_and_deviation(looks.look(pictures, pictures))
     expected = (pictures / 255).std(axis=(0, 1, 2))
     assert np.allclose(mean, (pictures / 255).mean(axis=(0, 1, 2)), rtol=1e-12)
     assert np.allclose(deviation, np.where(expected < 1e-12, 1, expected), rtol=1e-9)
 
 
 def test_a_channel_that_never_changes_can_be_divided_by_its_deviation() -> None:
-    assert mean_and_deviation(looks.sums(np.full((2, 3, 3, 1), 51, np.uint8)), 9) == ([0.2], [1.0])
+    pictures = np.full((2, 3, 3, 1), 51, np.uint8)
+    assert mean_and_deviation(looks.look(pictures, pictures)) == ([0.2], [1.0])
+
+
+def test_mean_and_deviation_for_crops_are_those_of_the_pictures_to_within_a_hundredth(tmp_path: Path) -> None:
+    pictures = files(tmp_path, {f"{seed}.png": photograph(seed, 50, 50) for seed in range(30)})
+    fitted = prepare_splits({"train": pictures}, set(), Geometry(50, 50), None)[1]
+    cropped = prepare_splits({"train": pictures}, set(), Geometry(50, 50), Augmentation(crop=0.3))[1]
+    assert cropped["mean"] == pytest.approx(fitted["mean"], abs=0.01)
+    assert cropped["deviation"] == pytest.approx(fitted["deviation"], abs=0.01)
+
+
+def test_pictures_that_differ_in_one_pixel_or_in_shape_have_other_digests() -> None:
+    one = photograph(0)
+    another, turned = one.copy(), one.reshape(80, 60, 3)
+    another[17, 5, 1] ^= 1
+    digests = {looks.look(picture[None]).digests.tobytes() for picture in (one, another, turned, one.copy())}
+    assert len(digests) == 3
 
 
 def test_arrays_and_files_of_the_same_pictures_look_the_same(tmp_path: Path) -> None:
@@ -251,7 +268,7 @@ class Seen:
 
 
 def seen(pictures: list[NDArray[np.uint8]]) -> Seen:
-    parts = looks.join([looks.look(picture[None], None) for picture in pictures], 0)
+    parts = looks.join([looks.look(picture[None]) for picture in pictures], 0)
     return Seen(parts.digests, parts.thumbnails)
 
 
