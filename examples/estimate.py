@@ -26,6 +26,7 @@ from simplecell.data.splits import divide
 from simplecell.errors import UserError
 from simplecell.learn.usual import one_update, settled
 from simplecell.metrics.intervals import bootstrap
+from simplecell.predictions import Values
 from simplecell.settings import setting
 from simplecell.tasks.classify import Classifier
 from simplecell.tasks.task import Figure, Machine, Splits, Stage, Terms, Training
@@ -54,6 +55,7 @@ class Estimate:
     headline: ClassVar[tuple[str, str]] = ("MAE", "min")
 
     def load(self) -> Splits:
+        """The sides; and the meaning, without which no answer can be understood."""
         source, numbers = read(self.data)
         tables, facts = divide(source)
         geometry = Geometry(self.size, self.size, "letterbox", 3)  # what is to be counted is not cut off
@@ -71,19 +73,24 @@ class Estimate:
         return Splits(sides["train"], sides["validation"], sides["test"], meaning, {**facts, **prepared})
 
     def open(self, data: str, meaning: Any) -> Numbered:
+        """Other data, for ``evaluate RUN DATA``."""
         source, numbers = read(data)
         table = source.tables.get("test") or next(iter(source.tables.values()))
         geometry = Geometry.from_json(meaning["geometry"])
         return Numbered(prepare_one(table, geometry, skip_broken=self.skip_broken), numbers)
 
     def settle(self, splits: Splits) -> Estimate:
+        """Every "auto" gets its value."""
         return replace(self, training=settled(self.training, len(splits.train)))
 
     def build(self, meaning: Any) -> nn.Module:
+        """The net with its first weights, from settings and meaning alone."""
         body = nets.build(self.net, channels=3, classes=1, height=self.size, width=self.size)
         return Estimator(body, *meaning["pixels"], *meaning["number"])
 
     def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
+        """What is learnt, in order: here one stage of one update."""
+
         def loss(net: Any, batch: Any, at: Any) -> Terms:
             error = (net(batch["picture"]) - batch["number"]) / net.spread
             return Terms({"squared_error": error.square().mean()}, count=len(error))
@@ -91,33 +98,32 @@ class Estimate:
         return [one_update("estimator", net, lambda: splits.train, loss, self.training)]
 
     def measure(self, net: nn.Module, batch: Any, at: Any = None) -> dict[str, Any]:
+        """A row for each example."""
         error = net(batch["picture"]) - batch["number"]
         return {"id": list(batch["id"]), "error": error.double().cpu().numpy()}
 
     def figures(self, rows: Any, meaning: Any) -> dict[str, Figure]:
+        """Figures of all rows together."""
         rms = bootstrap(rows["error"], lambda error: float(np.sqrt(np.mean(error**2))))
         return {"MAE": bootstrap(np.abs(rows["error"])), "RMSE": rms}
 
     def predict(self, net: nn.Module, meaning: Any, inputs: Any, ask: Any) -> Any:
+        """An answer for each (path, picture uint8 H, W, C)."""
         geometry, device = Geometry.from_json(meaning["geometry"]), next(net.buffers()).device
         for path, picture in inputs:
             fitted = torch.from_numpy(geometry.fit(picture)[None].copy()).permute(0, 3, 1, 2)
-            yield Number(path, round(net(fitted.to(device)).item(), ask.decimals))
+            yield Values(path, {"number": round(net(fitted.to(device)).item(), ask.decimals)})
 
 
 class Estimator(Classifier):
     """uint8 N, C, H, W  →  classify's net of one class: y  →  middle + spread · y, numbers N."""
 
-    middle: Tensor
-    spread: Tensor
-
     def __init__(self, body: Any, mean: Any, deviation: Any, middle: float, spread: float) -> None:
         super().__init__(body, mean, deviation)
-        self.register_buffer("middle", torch.tensor(middle))
-        self.register_buffer("spread", torch.tensor(spread))
+        self.middle, self.spread = middle, spread  # not learnt, and known from the meaning: no buffers
 
     def forward(self, picture: Tensor) -> Tensor:
-        return self.middle + self.spread * super().forward(picture).squeeze(1)
+        return self.middle + self.spread * super().forward(picture).float().squeeze(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,20 +145,6 @@ class Numbered:
         return {**batch, "number": torch.tensor([self.numbers[name] for name in batch["id"]])}
 
 
-@dataclass(frozen=True)
-class Number:
-    """A prediction: for JSON, and for a row of a table."""
-
-    path: str
-    number: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {"path": self.path, "number": self.number}
-
-    def to_row(self) -> dict[str, str]:
-        return {"path": self.path, "number": f"{self.number:g}"}
-
-
 def read(data: str) -> tuple[Source, dict[str, float]]:
     """The pictures as if of one class, so that any number may stand on any side; and their numbers by id."""
     source = read_source(Path(data))
@@ -160,6 +152,8 @@ def read(data: str) -> tuple[Source, dict[str, float]]:
         values = [float(name) for name in source.classes]
     except ValueError as error:
         raise UserError(f"a label is no number ({error})", where=data, remedy="correct it") from None
+    if not np.isfinite(values).all():
+        raise UserError("a label is not finite", where=data, remedy="correct it")
     tables = source.tables.items()
     numbers = {i: values[k] for _, table in tables for i, k in zip(table.ids, table.labels, strict=True)}
     one = {side: replace(table, labels=np.zeros_like(table.labels)) for side, table in tables}

@@ -71,22 +71,26 @@ def restore(net: nn.Module, state: Mapping[str, Tensor], where: str | Path) -> N
             where=where,
             remedy="name the net they belong to",
         )
+    fits = {name for name in own if _kind(own[name]) == _kind(state[name])}
+    for name in state:
+        if name not in fits and name not in buffers:
+            raise UserError(
+                f"{name} has the shape {_kind(state[name])}, but the net's has {_kind(own[name])}",
+                where=where,
+                remedy="name the net it belongs to",
+            )
     with torch.no_grad():
         for name, saved in state.items():
-            target = own.get(name)
-            if target is not None and target.shape == saved.shape and target.dtype == saved.dtype:
-                target.copy_(saved)
-            elif name in buffers:
+            if name in fits:
+                own[name].copy_(saved)
+            else:
                 module, key = buffers[name]
                 device = next((t.device for t in own.values()), torch.device("cpu"))
                 module._buffers[key] = saved.clone().to(device)
-            else:
-                assert target is not None
-                raise UserError(
-                    f"{name} has the shape {tuple(saved.shape)}, but the net's has {tuple(target.shape)}",
-                    where=where,
-                    remedy="name the net it belongs to",
-                )
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def serialise(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:

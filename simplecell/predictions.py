@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,3 +38,18 @@ class ClassPrediction:
         others = ", ".join(f"{name} {score:.3f}" for name, score in self.top[1:])
         name = "(rejected)" if self.name is None else self.name
         return {"path": self.path, "class": name, "score": f"{self.score:.4f}", "then": others}
+
+
+@dataclass(frozen=True)
+class Values:
+    """An answer that is a few named values (JSON values) and needs no class of its own."""
+
+    path: str
+    values: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.path, **self.values}
+
+    def to_row(self) -> dict[str, str]:
+        shown = {k: f"{v:.6g}" if isinstance(v, float) else str(v) for k, v in self.values.items()}
+        return {"path": self.path, **shown}

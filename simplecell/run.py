@@ -39,7 +39,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno:
             error.filename = str(path)  # a full disk names no file, a failed open the temporary one
         raise
     with contextlib.suppress(OSError):  # not every file system lets a folder be opened

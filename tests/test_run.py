@@ -139,7 +139,7 @@ def test_what_is_no_run_is_told_from_what_is_not_there(tmp_path: Path) -> None:
 )
 def test_settings_of_another_format_are_refused(run: Run, text: str) -> None:
     (run.path / "settings.toml").write_text(text)
-    with pytest.raises(UserError, match="settings.toml: this is not a settings.toml of format 1"):
+    with pytest.raises(UserError, match=r"settings\.toml: this is not a settings\.toml of format 1"):
         run.settings()
 
 
@@ -196,7 +196,9 @@ def test_the_states_of_a_run(run: Run) -> None:
 def test_a_second_process_is_refused(run: Run) -> None:
     with (
         held_elsewhere(run),
-        pytest.raises(UserError, match="run: another process is training in this run; wait for it or stop it"),
+        pytest.raises(
+            UserError, match="run: another process is training in this run; wait for it or stop it"
+        ),
         run.lock(),
     ):
         pytest.fail("two processes hold one lock")
@@ -251,7 +253,7 @@ def test_json_is_written_in_order_and_read_back(run: Run) -> None:
 
 def test_json_that_is_none_is_named(run: Run) -> None:
     (run.path / "data.json").write_text('{"a": ')
-    with pytest.raises(UserError, match="data.json: this is not JSON"):
+    with pytest.raises(UserError, match=r"data\.json: this is not JSON"):
         run.read("data.json")
 
 

@@ -2,7 +2,8 @@
 
 The clock starts when the libraries are imported, before the data are read. After each epoch it stops while
 the test accuracy is measured. A side has arrived at the end of the first epoch whose accuracy is at least
-the goal; one that has not arrived after MOST_EPOCHS stands with the time it had until then.
+the goal; one that has not arrived when its program ends, after MOST_EPOCHS or fewer, stands with the time
+it had until then.
 """
 
 from __future__ import annotations

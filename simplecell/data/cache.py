@@ -28,6 +28,7 @@ import time
 import uuid
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -132,17 +133,16 @@ class PackWriter:
     def __exit__(self, *_: object) -> None:
         self._discard()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         with _told():
             self._part.parent.mkdir(parents=True, exist_ok=True)
-            file = self._part.open("xb+")
+            file = self._part.open("xb+", buffering=0)  # a buffer would copy everything once more
         _lock(file, fcntl.LOCK_SH)
         return file
 
     def _discard(self) -> None:
         if self._file:
-            with contextlib.suppress(OSError):  # what is still buffered may not fit on the disk
-                self._file.close()
+            self._file.close()
             self._part.unlink(missing_ok=True)
             self._file = None
 
@@ -167,7 +167,6 @@ class PackWriter:
         if not self._file:
             return Pack(np.empty(0, np.uint8), dict(arrays))
         with _told():
-            self._file.flush()
             os.replace(self._part, self._final)
         return _read(self._file)
 
@@ -180,7 +179,8 @@ class PackWriter:
                 self._discard()
         if self._file:
             with _told():
-                self._file.write(content)
+                while content:
+                    content = content[self._file.write(content) :]
             self._written = size
 
 
@@ -232,7 +232,7 @@ def _is_idle(path: Path) -> bool:
         return _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _lock(file: BinaryIO, how: int) -> bool:
+def _lock(file: BinaryIO | FileIO, how: int) -> bool:
     try:
         fcntl.flock(file, how)
     except OSError:  # held by another, or a file system without locks
@@ -240,7 +240,7 @@ def _lock(file: BinaryIO, how: int) -> bool:
     return True
 
 
-def _read(file: BinaryIO) -> Pack:
+def _read(file: BinaryIO | FileIO) -> Pack:
     """The pack in an open file; raises ValueError when it is not whole. The mapping holds the file, and so
     its lock, even after the file object is closed."""
     size = os.fstat(file.fileno()).st_size

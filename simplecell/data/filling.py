@@ -26,8 +26,8 @@ _VERSION = 1
 _CHUNK = 16
 
 #: Of pictures to cut crops from, every so many-th row stands for the picture in mean and deviation. To fit
-#: each just for that would add a sixth to the time of this pass, and crops are not the fitted picture either.
-_EVERY = 4
+#: each just for that would add a fifth to the time of this pass, and crops are not the fitted picture either.
+_EVERY = 8
 
 _UNCACHED = "decoded anew in every epoch: the cache has no room"
 

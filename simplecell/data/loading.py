@@ -155,7 +155,7 @@ class PictureExamples:
 def share_out(work: Callable[[range], None], count: int) -> None:
     """Call ``work`` on consecutive parts of 0 … count-1, on all threads."""
     # More parts than threads, because pictures differ in size: whoever is ready takes the next part.
-    size = max(1, -(-count // (4 * torch.get_num_threads())))
+    size = max(1, -(-count // (2 * torch.get_num_threads())))
     for _ in in_order(work, [range(start, min(start + size, count)) for start in range(0, count, size)]):
         pass
 

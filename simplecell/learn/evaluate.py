@@ -54,7 +54,7 @@ def join(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
         else:
             columns[name] = [value for part in parts for value in part[name]]
     ids = columns["id"]
-    rows = list({key: row for row, key in reversed(list(enumerate(ids)))}.values())[::-1]
+    rows = sorted({key: row for row, key in reversed(list(enumerate(ids)))}.values())
     if len(rows) == len(ids):
         return columns
     return {

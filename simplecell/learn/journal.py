@@ -131,7 +131,8 @@ class _Progress:
             return
         figures = ", ".join(f"{k} {v:.4f}" for k, v in list(line["validation"].items())[:4])
         losses = ", ".join(f"{k.rpartition('/')[2]} {v:.4g}" for k, v in self._last.items())
-        text = f"{self._stage}: epoch {line['epoch']:g}, {losses}" + (f"; validation {figures}" if figures else "")
+        judged = f"; validation {figures}" if figures else ""
+        text = f"{self._stage}: epoch {line['epoch']:g}, {losses}{judged}"
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, soft_wrap=True)
         else:

@@ -156,6 +156,8 @@ def find_rate(net: nn.Module, make: Make, world: Surroundings) -> tuple[float, l
         try:
             run.step(batch, at)
         except UserError:
+            if not curve:
+                raise  # no rate was tried yet: it is not the rate
             break  # the ramp has reached where training diverges
         smooth = 0.9 * smooth + 0.1 * float(run.loss)
         unbiased = smooth / (1 - 0.9 ** (step + 1))

@@ -134,7 +134,8 @@ def _required() -> Sequence[str]:
 
 def _module_from(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserError("there is no such file", where=path, remedy="check the path")
+        remedy = "check the path; a model.safetensors wants its task's file in the current folder"
+        raise UserError("there is no such file", where=path, remedy=remedy)
     name = f"simplecell_task_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

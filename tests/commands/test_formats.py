@@ -208,6 +208,13 @@ def test_a_format_is_recognised_and_gives_the_figures_that_its_pictures_give(
     assert json.loads(told) == figures
 
 
+def test_shards_are_named_by_a_pattern_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], folder_figures: dict[str, Any]
+) -> None:
+    pattern = shards(tmp_path / "data") / "{train,test}-{000..001}.tar"
+    assert train(capsys, pattern, tmp_path / "run") == folder_figures
+
+
 def test_cifar_is_recognised_and_equals_a_folder_of_its_pictures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Runs that are killed, interrupted, starved of disk or spoilt: what is left is whole, and goes on bitwise."""
+"""Runs that are killed, interrupted, starved of disk or spoilt: what is left goes on bitwise."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 from PIL import Image
 
 from simplecell.cli import main
-from simplecell.commands.train import carry_on, new_run
+from simplecell.commands.train import carry_on, new_run, task_of
 from simplecell.learn import checkpoints
 from simplecell.run import Run
 from simplecell.tasks.classify import Classify
@@ -39,7 +40,7 @@ def sha256(path: Path) -> str:
 
 
 def started(folder: Path, *words: object, script: str = "") -> subprocess.Popen[bytes]:
-    """simplecell in a process of its own that speaks into ``folder/said``; script: Python that runs before."""
+    """simplecell in its own process, which speaks into ``folder/said``; script: Python that runs before."""
     begin = ["-c", f"{script}\nfrom simplecell.cli import main\nmain()"] if script else ["-m", "simplecell"]
     with open(folder / "said", "wb") as said:
         return subprocess.Popen([sys.executable, *begin, *map(str, words)], stdout=said, stderr=said)
@@ -73,8 +74,18 @@ def lines(run: Path) -> int:
     return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 
+def grew(run: Path, before: int) -> bool:
+    """Whether the journal has more lines than before: a step was done."""
+    return lines(run) > before
+
+
 def temporaries(run: Path) -> list[str]:
     return sorted(p.name for p in run.rglob("*.tmp"))
+
+
+def in_writing(run: Path) -> bool:
+    """Whether a checkpoint is being written at this moment."""
+    return any(name.startswith(".last") for name in temporaries(run))
 
 
 @dataclass(frozen=True)
@@ -136,37 +147,39 @@ def test_a_run_killed_before_its_first_step_begins_from_its_settings(
     assert whole.is_what_became_of(run)
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "file.write(data[: len(data) // 2]); file.flush(); die()",  # half of it written
-        "file.write(data); file.flush(); os.fsync(file.fileno()); die()",  # all of it, under the other name
-        "os.rename(temporary, path); die()",  # in place, and nothing after it done
-    ],
-)
-def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_to_the_same_bytes(
-    whole: Whole, bars: Path, tmp_path: Path, moment: str
-) -> None:
-    run = tmp_path / "run"
-    script = f"""
-import itertools, os, signal
+KILLED_IN_WRITING = """
+import os, signal
+from simplecell import artefact
 from simplecell.learn import checkpoints
 
-count, write = itertools.count(), checkpoints.write_atomically
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+left = {left}
 
-def killed_at_the_twentieth(path, data):
-    if next(count) < 20:
-        return write(path, data)
-    temporary = path.with_name(".last.safetensors.00000000.tmp")
+def write(path, data):
+    global left
+    left -= 1
+    temporary = path.with_name(f".{{path.name}}.00000000.tmp")
     with open(temporary, "wb") as file:
-        {moment if "file" in moment else "file.write(data); file.flush(); " + moment}
+        file.write(data if left else data[: int({share} * len(data))])
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.replace(temporary, path)
 
-checkpoints.write_atomically = killed_at_the_twentieth
+{module}.write_atomically = write
 """
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("module", "number", "step"), [("checkpoints", 21, 20), ("artefact", 1, 0)])
+def test_a_run_killed_while_it_writes_goes_on_to_the_same_bytes(
+    whole: Whole, bars: Path, tmp_path: Path, share: float, module: str, number: int, step: int
+) -> None:
+    """Killed when a share of the checkpoint, or of the artefact, stands under its other name."""
+    run = tmp_path / "run"
+    script = KILLED_IN_WRITING.format(left=number, share=share, module=module)
     words = ["train", "classify", bars, *HOW, *ALWAYS, "--out", run]
     assert ended(started(tmp_path, *words, script=script)) == -signal.SIGKILL
-    assert checkpoints.load(Run(run).checkpoint).step == 20 + ("rename" in moment)
+    assert checkpoints.load(Run(run).checkpoint).step == step
+    assert len(temporaries(run)) == 1
     assert status_of("resume", run) == 0
     assert whole.is_what_became_of(run)
     assert temporaries(run) == []
@@ -177,7 +190,7 @@ checkpoints.write_atomically = killed_at_the_twentieth
 def test_a_run_killed_at_any_moment_ends_in_the_bytes_of_the_unbroken_one(
     whole: Whole, bars: Path, tmp_path: Path, number: int
 ) -> None:
-    """One to three kills a run: by the clock from its start or its first step, or as a checkpoint is written."""
+    """One to three kills a run: by the clock from its start or first step, or in writing a checkpoint."""
     drawn = random.Random(number)
     planned, sighted, from_start = 1 + number % 3, number % 3 == 2, number % 5 == 0
     landed: list[str] = []
@@ -190,10 +203,10 @@ def test_a_run_killed_at_any_moment_ends_in_the_bytes_of_the_unbroken_one(
             before = lines(run)
             process = started(tmp_path, *(["resume", run] if (run / "settings.toml").exists() else train))
             if not from_start:
-                until(lambda run=run, before=before: lines(run) not in (0, before), process)
+                until(partial(grew, run, before), process)
             time.sleep(drawn.uniform(0, whole.seconds * (2 if from_start else 1) / planned))
             if sighted:
-                until(lambda run=run: any(n.startswith(".last") for n in temporaries(run)), process)
+                until(partial(in_writing, run), process)
             process.kill()
             if ended(process) == -signal.SIGKILL:
                 step = checkpoints.load(Run(run).checkpoint).step if run.exists() else 0
@@ -264,6 +277,16 @@ def test_ctrl_c_twice_stops_in_mid_step(bars: Path, tmp_path: Path) -> None:
 # ---- data that changed meanwhile
 
 
+def stopped_run(bars: Path, folder: Path) -> Run:
+    """A run with one step done on a copy of the data, in ``folder/data``."""
+    shutil.copytree(bars, folder / "data")
+    tiny = Classify.tiny()
+    task = Classify(str(folder / "data"), training=tiny.training, machine=tiny.machine)
+    run = new_run(task, folder / "run")
+    assert not carry_on(run, quiet=True, stop=lambda: True)
+    return run
+
+
 def removed(data: Path) -> None:
     (data / "flat" / "07.png").unlink()
 
@@ -276,25 +299,31 @@ def another_class(data: Path) -> None:
     (data / "flat").rename(data / "level")
 
 
-def repainted(data: Path) -> None:
-    for path in sorted(data.rglob("0*.png")):
-        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+def repainted(path: Path) -> None:
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
 
 
-@pytest.mark.parametrize("change", [removed, added, another_class, repainted])
+@pytest.mark.parametrize("change", [removed, added, another_class])
 def test_a_run_is_not_resumed_on_other_data(
     bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None]
 ) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(bars, data)
-    tiny = Classify.tiny()
-    run = new_run(Classify(str(data), training=tiny.training, machine=tiny.machine), tmp_path / "run")
-    assert not carry_on(run, quiet=True, stop=lambda: True)
+    run = stopped_run(bars, tmp_path)
     before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
-    change(data)
+    change(tmp_path / "data")
     assert status_of("resume", run.path) == 2
     assert "the data are not those that this run began with" in capsys.readouterr().err
     assert before == {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("side", ["train", "validation", "test"])
+def test_one_repainted_picture_on_any_side_makes_other_data(
+    bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str
+) -> None:
+    run = stopped_run(bars, tmp_path)
+    task, _, _ = task_of(run)
+    repainted(tmp_path / "data" / task.load()[side].ids[0])
+    assert status_of("resume", run.path) == 2
+    assert "the data are not those that this run began with" in capsys.readouterr().err
 
 
 # ---- losses that are not numbers, disks that are full

@@ -186,7 +186,7 @@ def test_a_limit_that_is_no_size_gets_a_sentence(size: str, monkeypatch: pytest.
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with PackWriter("a") as writer, open("/dev/full", "wb") as full:
+    with PackWriter("a") as writer, open("/dev/full", "wb", buffering=0) as full:
         assert writer._file is not None
         writer._file.close()
         monkeypatch.setattr(writer, "_file", full)

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
+from simplecell import mnist
 from simplecell.data import leaks as leaks_module
 from simplecell.data import looks, prepare
 from simplecell.data.augment import Augmentation
@@ -418,8 +419,6 @@ def test_recompressed_real_photographs_are_all_found(shared: Callable[[str], Pat
 
 
 def test_handwritten_digits_are_not_taken_for_each_other() -> None:
-    from simplecell import mnist
-
     content = gzip.decompress((mnist.path() / "t10k-images-idx3-ubyte.gz").read_bytes())
     digits = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28, 1)
     found = looks.look(digits, digits)
