@@ -76,12 +76,12 @@ def make_folder(folder: Path) -> None:
         list(pool.map(make, range(PICTURES)))
 
 
-def our_examples(folder: Path, augmentation: Augmentation) -> PictureExamples:
-    """The folder as training examples; fills the cache if it is empty."""
-    source = read_source(folder)
-    examples, _ = prepare_splits(
-        {"train": next(iter(source.tables.values()))}, set(), Geometry(SIZE, SIZE), augmentation
-    )
+def our_examples(folder: Path, augmentation: Augmentation, only: int | None = None) -> PictureExamples:
+    """The folder, or some pictures of it, as training examples; fills the cache if it is empty."""
+    table = next(iter(read_source(folder).tables.values()))
+    if only is not None:
+        table = table.take(np.unique(np.linspace(0, len(table) - 1, only).astype(np.int64)))
+    examples, _ = prepare_splits({"train": table}, set(), Geometry(SIZE, SIZE), augmentation)
     return examples["train"]
 
 
@@ -127,8 +127,8 @@ class PyTorch:
 def disagreement(folder: Path, count: int = 32) -> float:
     """Mean absolute difference of normalised pictures, when both sides cut out the same boxes."""
     augmentation = Augmentation(crop=0.08)
-    examples = our_examples(folder, augmentation)
-    chosen = np.arange(0, len(examples), max(1, len(examples) // count))[:count]
+    examples = our_examples(folder, augmentation, only=count)
+    chosen = np.arange(len(examples))
     address = Address(0, 0, chosen)
     ours = NORMALISED(examples.batch(chosen, address)["picture"])
     heights, widths = examples.sizes[chosen].T

@@ -81,7 +81,7 @@ class Estimate:
 
     def settle(self, splits: Splits) -> Estimate:
         """Every "auto" gets its value."""
-        return replace(self, training=settled(self.training, len(splits.train)))
+        return replace(self, training=settled(self.training, len(splits.train), normalised=nets.normalised(self.net)))
 
     def build(self, meaning: Any) -> nn.Module:
         """The net with its first weights, from settings and meaning alone."""

@@ -10,7 +10,7 @@ from simplecell import artefact
 from simplecell import settings as typed
 from simplecell.commands.opening import Opened, open_net
 from simplecell.commands.predict import Pictures, paths_of
-from simplecell.commands.train import carry_on, new_run
+from simplecell.commands.train import begin, carry_on, new_run
 from simplecell.errors import UserError
 from simplecell.run import Run, write_atomically
 
@@ -110,16 +110,17 @@ def train(
     run = new_run(made, None if out is None else Path(out))
     if net is not None and not isinstance(net, str):
         write_atomically(run.initial, artefact.serialise(artefact.state_of(net), {"kind": "initial weights"}))
-    return _to_the_end(run, quiet)
+    return _finished(run, begin(run, quiet=quiet))
 
 
 def resume(run: PathLike, *, quiet: bool = True) -> TrainedRun:
     """Go on with a run that was cut off; of a finished one nothing changes."""
-    return _to_the_end(Run.open(Path(run)), quiet)
+    opened = Run.open(Path(run))
+    return _finished(opened, carry_on(opened, quiet=quiet))
 
 
-def _to_the_end(run: Run, quiet: bool) -> TrainedRun:
-    if not carry_on(run, quiet=quiet):
+def _finished(run: Run, finished: bool) -> TrainedRun:
+    if not finished:
         raise UserError("the training was stopped", where=run.path, remedy="go on with `simplecell resume`")
     return TrainedRun(run)
 

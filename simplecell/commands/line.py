@@ -61,7 +61,7 @@ def _task_class(name: str) -> Any:
 def _train(
     cls: Any, given: dict[str, Any], out: Path | None, config: Path | None, dry_run: bool, json: bool
 ) -> int:
-    from simplecell.commands.train import new_run
+    from simplecell.commands.train import begin, new_run
     from simplecell.commands.trying import dry_run as try_out
 
     base = cls() if config is None else typed.from_table(cls, typed.read_toml(config), str(config))
@@ -72,14 +72,13 @@ def _train(
         )
     if dry_run:
         return try_out(task, quiet=json)
-    return _to_the_end(new_run(task, out), json)
+    run = new_run(task, out)
+    return _told(run, begin(run, quiet=json), json)
 
 
-def _to_the_end(run: Run, json: bool) -> int:
+def _told(run: Run, finished: bool, json: bool) -> int:
     from simplecell import artefact
-    from simplecell.commands.train import carry_on
 
-    finished = carry_on(run, quiet=json)
     figures = artefact.read_header(run.artefact).figures if finished else {}
     if json:
         eyes.answer({"run": str(run.path), "state": run.state, "figures": figures})
@@ -93,19 +92,22 @@ def _to_the_end(run: Run, json: bool) -> int:
 
 def resume(run: RUN, *, json: JSON = False) -> int:
     """Go on with a run where it was cut off, exactly."""
-    return _to_the_end(Run.open(run), json)
+    from simplecell.commands.train import carry_on
+
+    opened = Run.open(run)
+    return _told(opened, carry_on(opened, quiet=json), json)
 
 
 def repeat(run: RUN, *, out: OUT = None, json: JSON = False) -> int:
     """Train again from a run's settings, the measured ones too."""
-    from simplecell.commands.train import new_run, task_of
+    from simplecell.commands.train import begin, new_run, task_of
 
     first = Run.open(run)
     asked, _, measured = task_of(first)
     again = new_run(asked, out, measured)
     if first.initial.is_file():
         shutil.copyfile(first.initial, again.initial)
-    return _to_the_end(again, json)
+    return _told(again, begin(again, quiet=json), json)
 
 
 def evaluate(

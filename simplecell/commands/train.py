@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import threading
 import time
@@ -71,8 +72,18 @@ def _free_folder(task: str, data: str) -> Path:
 def run_training(task: Task, out: Path | None = None, *, quiet: bool = True) -> Run:
     """Train a task into a new run folder, to its end."""
     run = new_run(task, out)
-    carry_on(run, quiet=quiet)
+    begin(run, quiet=quiet)
     return run
+
+
+def begin(run: Run, *, quiet: bool = False) -> bool:
+    """``carry_on`` with a new run; one that is refused before its first line leaves no folder behind."""
+    try:
+        return carry_on(run, quiet=quiet)
+    except (UserError, OSError):
+        if not run.checkpoint.is_file() and not run.metrics():
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def task_of(run: Run) -> tuple[Task, dict[str, Any], dict[str, Any] | None]:

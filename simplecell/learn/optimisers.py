@@ -20,8 +20,18 @@ _CLASSES: dict[str, Any] = {
     "adagrad": Adagrad,
     "adadelta": Adadelta,
 }
-#: A learning rate that suits a small net at a batch of 256 with batch normalisation.
-USUAL_RATE = {"sgd": 0.1, "adam": 2e-3, "adamw": 5e-3, "rmsprop": 1e-3, "adagrad": 1e-2, "adadelta": 1.0}
+#: Peak rates for a net with batch normalisation at a batch of 256. AdamW's was chosen on MNIST (0.02 gave
+#: 99.54 % in two epochs, 0.01 gave 99.46 %) and on traffic signs (0.01 at 64, 0.005 at 32 or 16).
+_USUAL_RATE = {"sgd": 0.1, "adam": 0.01, "adamw": 0.02, "rmsprop": 2e-3, "adagrad": 0.02, "adadelta": 1.0}
+
+
+def usual_rate(name: str, batch_size: int, normalised: bool) -> float:
+    """A peak learning rate to begin with: it grows with the root of the batch size, and is a tenth without
+    batch normalisation. Adadelta finds its own scale."""
+    if name == "adadelta":
+        return _USUAL_RATE[name]
+    rate = _USUAL_RATE[name] * (batch_size / 256) ** 0.5 * (1.0 if normalised else 0.1)
+    return float(f"{rate:.2g}")
 
 
 def decay_groups(parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:

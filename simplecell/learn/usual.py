@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from simplecell.data.batches import Batch, Examples
-from simplecell.learn.optimisers import USUAL_RATE, optimiser
+from simplecell.learn.optimisers import optimiser, usual_rate
 from simplecell.learn.schedules import schedule
 from simplecell.learn.settings import Training
 from simplecell.learn.stages import At, Learn, Stream, Terms, Update
@@ -19,15 +19,18 @@ from simplecell.learn.stages import At, Learn, Stream, Terms, Update
 _STEPS = 1500  # what "auto" epochs aim at: enough for a small net on a small set, seconds a thousand
 
 
-def settled(asked: Training, count: int) -> Training:
-    """The settings with every "auto" replaced by a value that suits so many training examples."""
+def settled(asked: Training, count: int, *, normalised: bool) -> Training:
+    """The settings with every "auto" replaced by a value that suits so many training examples.
+
+    normalised: whether the net has batch normalisation, and so bears a higher rate.
+    """
     batch = asked.batch_size if asked.batch_size != "auto" else _usual_batch(count)
     steps_an_epoch = max(1, count // batch)
     epochs = (
         asked.epochs if asked.epochs != "auto" else float(min(60, max(4, round(_STEPS / steps_an_epoch))))
     )
     name = "adamw" if asked.optimiser == "auto" else asked.optimiser
-    rate = USUAL_RATE[name] if asked.learning_rate == "auto" else asked.learning_rate
+    rate = usual_rate(name, batch, normalised) if asked.learning_rate == "auto" else asked.learning_rate
     decay = (0.05 if name == "adamw" else 5e-4) if asked.weight_decay == "auto" else asked.weight_decay
     return dataclasses.replace(
         asked, batch_size=batch, epochs=epochs, optimiser=name, learning_rate=rate, weight_decay=decay

@@ -54,6 +54,11 @@ def build(name: str, *, channels: int, classes: int, height: int, width: int, **
     return make(**pictures, **settings)
 
 
+def normalised(name: str) -> bool:
+    """Whether the net has batch normalisation; of a net of one's own this is not known, and False."""
+    return name == "small"
+
+
 def default(height: int, width: int) -> str:
     """The name of the net to start with at this picture size.
 

@@ -103,7 +103,7 @@ class Classify:
 
     data: str = setting("", "folder, table, archive or MNIST's files", place=True)
     net: str = setting("auto", "lenet5, first-cnn, dense, small, or my.py:build")
-    smoothing: float = setting(0.0, "label smoothing", at_least=0, at_most=0.9)
+    smoothing: float = setting(0.1, "label smoothing", at_least=0, at_most=0.9)
     pictures: PictureSettings = PictureSettings()
     augmentation: AugmentSettings = AugmentSettings()
     training: Training = Training()
@@ -209,7 +209,7 @@ class Classify:
         net = nets.default(geometry.height, geometry.width) if self.net == "auto" else self.net
         found: dict[str, Any] = {"size": geometry.height, "fit": geometry.how, "channels": geometry.channels}
         pictures = dataclasses.replace(self.pictures, **found)
-        training = settled(self.training, len(splits.train))
+        training = settled(self.training, len(splits.train), normalised=nets.normalised(net))
         return dataclasses.replace(
             self, net=net, pictures=pictures, augmentation=augmentation, training=training
         )

@@ -305,7 +305,7 @@ def test_a_truncated_picture_stops_the_training_unless_skipped(say: Any, tmp_pat
     text = sentence(say("train", "classify", tmp_path / "data", *QUICK, "--out", run))
     assert "0.png" in text
     assert "--skip-broken" in text
-    assert sorted(p.name for p in run.iterdir()) in ([], [".lock", "settings.toml"])
+    assert not run.exists()
     assert (
         say(
             "train", "classify", tmp_path / "data", *QUICK, "--skip-broken", "--out", tmp_path / "2", "--json"
