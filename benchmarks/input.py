@@ -137,7 +137,7 @@ def disagreement(folder: Path, count: int = 32) -> float:
     by_id = {Path(path).relative_to(folder).as_posix(): path for path in paths}
     differences = []
     for row, index in enumerate(chosen):
-        picture = datasets.folder.pil_loader(by_id[examples.ids[index]])
+        picture = datasets.folder.pil_loader(by_id[examples.ids[int(index)]])
         # The cache keeps large pictures smaller: the same box is larger in the file.
         box = boxes[row] * np.tile([picture.height / heights[row], picture.width / widths[row]], 2)
         cut = functional.resized_crop(picture, *np.rint(box).astype(int).tolist(), [SIZE, SIZE])

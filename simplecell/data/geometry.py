@@ -153,11 +153,11 @@ def resize(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     width, C. A picture of that size is returned as it is."""
     if picture.shape[:2] == (height, width):
         return picture
-    # torch wants arrays that may be written to, without negative strides; others are copied.
-    pixels = torch.from_numpy(np.require(picture, requirements=("C", "W")))
+    if not picture.flags.writeable or min(picture.strides) < 0:  # torch takes neither
+        picture = picture.copy()
     # The batch dimension comes first: added after permuting it would hide that this is channels-last, and
     # torch would turn the picture round and back, for three times the time.
-    channels_last = pixels[None].permute(0, 3, 1, 2)  # 1, C, H, W
+    channels_last = torch.from_numpy(picture)[None].permute(0, 3, 1, 2)  # 1, C, H, W
     resized = interpolate(channels_last, (height, width), mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 

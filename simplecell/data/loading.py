@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from threading import Barrier
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -113,7 +114,9 @@ class PictureExamples:
             return self._batch(indices, self._fitted(rows))
         crops = self.augmentation.crops
         pictures = self._cropped(rows, self.augmentation, address) if crops else self._fitted(rows)
-        return self.augmentation.apply(self._batch(indices, pictures), address)
+        batch = self._batch(indices, pictures)
+        (augmented,) = in_order(partial(self.augmentation.apply, address=address), [batch])
+        return augmented
 
     def _batch(self, indices: NDArray[np.int64], pictures: NDArray[np.uint8]) -> dict[str, Any]:
         return {
@@ -180,5 +183,19 @@ def in_order(work: Callable[[T], R], items: Sequence[T]) -> Generator[R, None, N
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """One pool for each process: threads do not survive a fork."""
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"pictures-{process}")
+    """Threads whose torch does not divide its work further: a team of its own for each of them would wait
+    for work by spinning, on the processors that the others need. A pool for each process, since threads do
+    not survive a fork."""
+    all_there = Barrier(threads + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        all_there.wait()
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=f"pictures-{process}")
+    for _ in range(threads):
+        pool.submit(begin)
+    all_there.wait()
+    # What a thread sets for itself is also what threads yet to come begin with; that is put right here.
+    torch.set_num_threads(threads)
+    return pool
