@@ -81,7 +81,8 @@ class Estimate:
 
     def settle(self, splits: Splits) -> Estimate:
         """Every "auto" gets its value."""
-        return replace(self, training=settled(self.training, len(splits.train), normalised=nets.normalised(self.net)))
+        normalised = nets.normalised(self.net)  # such nets bear a higher rate
+        return replace(self, training=settled(self.training, len(splits.train), normalised=normalised))
 
     def build(self, meaning: Any) -> nn.Module:
         """The net with its first weights, from settings and meaning alone."""

@@ -1,6 +1,6 @@
 """The loss curve of a tiny seeded run, pinned: a change that moves it is seen, and is meant or mended.
 
-    python tests/test_curves.py      writes the curves anew, after a change that is meant to move them
+python tests/test_curves.py      writes the curves anew, after a change that is meant to move them
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import threading
@@ -321,7 +322,7 @@ def interruptible() -> Iterator[Stop]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        eyes.say("stopping after this step; again to stop at once")
+        os.write(2, b"stopping after this step; again to stop at once\n")  # print is not for handlers
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

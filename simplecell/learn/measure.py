@@ -79,17 +79,21 @@ def _free_memory(device: torch.device) -> float:
         return 4e9  # no such file: assume a small laptop
 
 
-def seconds_a_step(run: StageRun, steps: int = 8, at_most: float = 10.0) -> float:
-    """The median time of a step, the batches made beforehand, after one for warming up."""
-    batches = list(run.batches(0, min(steps, run.steps) + 1))
-    run.step(batches[0], run.at(0))
-    times: list[float] = []
-    while len(times) < steps and (len(times) < 2 or sum(times) < at_most):
-        begun = time.perf_counter()
-        run.step(batches[len(times) % len(batches)], run.at(0))
-        _wait(run.world.device)
-        times.append(time.perf_counter() - begun)
-    return sorted(times)[len(times) // 2]
+def seconds_a_step(*runs: StageRun, steps: int = 6, at_most: float = 8.0) -> list[float]:
+    """The least time of a step of each run, its batches made beforehand and one step to warm up.
+
+    The runs take turns, and the least counts, so that what else the machine does weighs on none of them.
+    """
+    batches = [list(run.batches(0, 2)) for run in runs]
+    times: list[list[float]] = [[] for _ in runs]
+    began = time.perf_counter()
+    while len(times[0]) <= steps and (len(times[0]) < 3 or time.perf_counter() - began < at_most):
+        for run, made, spent in zip(runs, batches, times, strict=True):
+            begun = time.perf_counter()
+            run.step(made[len(spent) % 2], run.at(0))
+            _wait(run.world.device)
+            spent.append(time.perf_counter() - begun)
+    return [min(spent[1:]) for spent in times]
 
 
 def _wait(device: torch.device) -> None:
@@ -101,13 +105,11 @@ def faster_precision(net: nn.Module, make: Make, world: Surroundings) -> str:
     """bfloat16 where the device has it and a step is clearly faster with it, else float32."""
     if not has_bfloat16(world.device):
         return "float32"
-    seconds = {}
-    for precision in ("float32", "bfloat16"):
-        run = trial(net, make, replace(world, precision=precision))
-        if run is None:
-            return "float32"
-        seconds[precision] = seconds_a_step(run, 5, 5.0)
-    return "bfloat16" if seconds["float32"] > _WORTH_IT * seconds["bfloat16"] else "float32"
+    full, half = (trial(net, make, replace(world, precision=name)) for name in ("float32", "bfloat16"))
+    if full is None or half is None:
+        return "float32"
+    seconds = seconds_a_step(full, half)
+    return "bfloat16" if seconds[0] > _WORTH_IT * seconds[1] else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -283,7 +283,8 @@ class Classify:
         device = next(net.buffers()).device
         waiting = iter(inputs)
         while chunk := list(islice(waiting, _PREDICT_BATCH)):
-            fitted = np.stack([geometry.fit(255 - picture if ask.invert else picture) for _, picture in chunk])
+            pictures = [255 - picture if ask.invert else picture for _, picture in chunk]
+            fitted = np.stack([geometry.fit(picture) for picture in pictures])
             chances = net(torch.from_numpy(fitted).permute(0, 3, 1, 2).to(device)).float().softmax(1).cpu()
             scores, order = chances.topk(min(ask.top, len(classes)), dim=1)
             for (path, _), values, places in zip(chunk, scores.tolist(), order.tolist(), strict=True):

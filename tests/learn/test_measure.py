@@ -170,8 +170,8 @@ def test_the_free_memory_is_a_number_on_any_system(monkeypatch: pytest.MonkeyPat
 
 
 def pretend_seconds(patch: pytest.MonkeyPatch, bfloat16: float) -> None:
-    def seconds(run: Any, *limits: Any) -> float:
-        return bfloat16 if run.world.precision == "bfloat16" else 1.0
+    def seconds(*runs: Any) -> list[float]:
+        return [bfloat16 if run.world.precision == "bfloat16" else 1.0 for run in runs]
 
     patch.setattr(measure, "seconds_a_step", seconds)
 
@@ -234,7 +234,7 @@ def ticking(clock: Clock) -> Any:
 def test_the_seconds_of_a_step_are_those_of_the_clock(world: Surroundings, clock: Clock) -> None:
     run = measure.trial(softmax(), make(ticking(clock)), world)
     assert run is not None
-    assert measure.seconds_a_step(run) == 1.0
+    assert measure.seconds_a_step(run, run) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("evaluation", [0.0, 8.0])
