@@ -228,4 +228,4 @@ def test_contributing_shows_the_file_as_it_is() -> None:
 
 
 def test_the_file_can_be_read_in_one_sitting() -> None:
-    assert len(FILE.read_text(encoding="utf-8").splitlines()) <= 160
+    assert len(FILE.read_text(encoding="utf-8").splitlines()) <= 170
