@@ -39,6 +39,7 @@ from torchvision import datasets, transforms
 from torchvision.transforms import functional
 
 from simplecell.data.addressed import Address
+from simplecell.data.allocation import keep_large_buffers
 from simplecell.data.augment import Augmentation
 from simplecell.data.geometry import Geometry
 from simplecell.data.loading import PictureExamples
@@ -181,6 +182,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     asked = parser.parse_args()
     torch.set_num_threads(THREADS)
+    keep_large_buffers()  # as simplecell does when it trains; it is the process's, so both sides have it
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary) / "pictures"
         if not asked.folder:

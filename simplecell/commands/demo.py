@@ -37,8 +37,8 @@ def demo(out: Path | None, seed: int, json: bool) -> int:
         f"after {seconds:.0f} s.\n"
         f"run folder:       {run.path}\n"
         f"read a digit:     simplecell predict {run.path} {digit}\n"
-        f"read your own:    simplecell predict {run.path} PHOTO --invert\n"
-        "                  (one digit, dark on white paper, the photo cut to a square around it)"
+        f"read your own:    simplecell predict {run.path} PHOTO --ink\n"
+        "                  (one digit, dark on light paper)"
     )
     return 0
 

@@ -168,6 +168,9 @@ def _announce(task: Task, splits: Splits, quiet: bool) -> None:
 def _prepare_machine(task: Task) -> torch.device:
     import torch
 
+    from simplecell.data.allocation import keep_large_buffers
+
+    keep_large_buffers()
     if task.machine.threads:
         torch.set_num_threads(task.machine.threads)
     return device_of(task.machine.device)

@@ -19,6 +19,7 @@ from simplecell import nets
 from simplecell.data.augment import Augmentation, choose, preset
 from simplecell.data.batches import Batch, Examples, Splits
 from simplecell.data.geometry import Geometry
+from simplecell.data.ink import ink
 from simplecell.data.loading import PictureExamples
 from simplecell.data.prepare import prepare_one, prepare_splits
 from simplecell.data.sources import Source, Table, check_trainable, read_source
@@ -94,7 +95,7 @@ class Ask:
 
     top: int = setting(5, "classes to tell", at_least=1)
     reject_below: float = setting(0.0, "tell no class where its score is lower", at_least=0, at_most=1)
-    invert: bool = setting(False, "dark on light where the net learnt light on dark, as ink on paper")
+    ink: bool = setting(False, "photos of dark ink on paper, for a net that learnt light digits on black")
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ class Classify:
         device = next(net.buffers()).device
         waiting = iter(inputs)
         while chunk := list(islice(waiting, _PREDICT_BATCH)):
-            pictures = [255 - picture if ask.invert else picture for _, picture in chunk]
+            pictures = [ink(picture) if ask.ink else picture for _, picture in chunk]
             fitted = np.stack([geometry.fit(picture) for picture in pictures])
             chances = net(torch.from_numpy(fitted).permute(0, 3, 1, 2).to(device)).float().softmax(1).cpu()
             scores, order = chances.topk(min(ask.top, len(classes)), dim=1)
@@ -329,8 +330,17 @@ class Classifier(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """uint8 N, C, H, W to logits N, classes."""
-        logits: Tensor = self.body(torch.addcmul(self.shift, picture.float(), self.scale))
+        shift, scale = (_along_rows(values, picture.shape[3]) for values in (self.shift, self.scale))
+        logits: Tensor = self.body(torch.addcmul(shift, picture.float(), scale))
         return logits
+
+
+def _along_rows(values: Tensor, width: int) -> Tensor:
+    """A value a channel, 1, C, 1, 1, laid out along the rows of channels-last pictures, 1, C, 1, W.
+
+    One long inner loop over width and channels is seven times faster than many of three steps.
+    """
+    return values.expand(1, -1, 1, width).contiguous(memory_format=torch.channels_last)
 
 
 def _usual_size(shorter: int) -> int:
