@@ -135,7 +135,11 @@ class Augmentation:
         pictures = np.ascontiguousarray(batch["picture"].permute(0, 2, 3, 1).numpy())
         step = max(1, _BLOCK // pictures[0].size)
         blocks = [slice(start, start + step) for start in range(0, len(pictures), step)]
-        pictures = np.concatenate([self._each(pictures[rows], address.take(rows)) for rows in blocks])
+        pictures = np.concatenate([self.each(pictures[rows], address.take(rows)) for rows in blocks])
+        return self.together(batch, pictures, address)
+
+    def together(self, batch: dict[str, Any], pictures: Pictures, address: Address) -> dict[str, Any]:
+        """The batch with these pictures (uint8, N, H, W, C, from ``each``) in place of its own, mixed if asked."""
         result = dict(batch)
         if self.mixes:
             pictures, share = self._mix(pictures, address)
@@ -146,8 +150,8 @@ class Augmentation:
         result["picture"] = flat.view(pictures.shape).permute(0, 3, 1, 2)
         return result
 
-    def _each(self, pictures: Pictures, address: Address) -> Pictures:
-        """What is done to a picture whatever the others are."""
+    def each(self, pictures: Pictures, address: Address) -> Pictures:
+        """What is done to a picture whatever the others are: uint8, N, H, W, C, and so is the result."""
         pictures = self._move(pictures, address)
         if self.trivial:
             pictures = trivial(pictures, address.uniform("trivial", 3))

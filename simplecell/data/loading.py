@@ -112,9 +112,10 @@ class PictureExamples:
         rows = self.rows[indices]
         if address is None or self.augmentation is None:
             return self._batch(indices, self._fitted(rows))
-        crops = self.augmentation.crops
-        pictures = self._cropped(rows, self.augmentation, address) if crops else self._fitted(rows)
-        batch = self._batch(indices, pictures)
+        if self.augmentation.crops:
+            pictures = self._cropped(rows, self.augmentation, address)
+            return self.augmentation.together(self._batch(indices, pictures), pictures, address)
+        batch = self._batch(indices, self._fitted(rows))
         (augmented,) = in_order(partial(self.augmentation.apply, address=address), [batch])
         return augmented
 
@@ -150,6 +151,8 @@ class PictureExamples:
                 top, left, height, width = boxes[place]
                 box = self.full.read(int(rows[place]))[top : top + height, left : left + width]
                 pictures[place] = with_channels(resize(box, tall, wide), channels)
+            some = slice(places.start, places.stop)
+            pictures[some] = augmentation.each(pictures[some], address.take(some))
 
         share_out(fill, len(rows))
         return pictures

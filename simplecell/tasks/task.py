@@ -83,7 +83,11 @@ class Task(Protocol):
         ...
 
     def build(self, meaning: Mapping[str, Any]) -> nn.Module:
-        """The net with its initial weights. Pure: no data, no download."""
+        """The net with its initial weights. Pure: no data, no download.
+
+        A task with a setting ``net`` keeps the net that it names as the submodule ``body``: there go the
+        weights of one that is given from Python.
+        """
         ...
 
     def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
