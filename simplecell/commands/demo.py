@@ -26,9 +26,7 @@ def demo(out: Path | None, seed: int, json: bool) -> int:
     figures = artefact.read_header(run.artefact).figures
     digit = _write_digit(run.path)
     if json:
-        eyes.answer(
-            {"run": str(run.path), "state": run.state, "seconds": round(seconds, 1), "figures": figures}
-        )
+        eyes.answer({"run": str(run.path), "state": run.state, "seconds": round(seconds, 1), **figures})
         return 0
     accuracy = figures["accuracy"]
     low, high = accuracy["low"], accuracy["high"]

@@ -81,7 +81,8 @@ def _told(run: Run, finished: bool, json: bool) -> int:
 
     figures = artefact.read_header(run.artefact).figures if finished else {}
     if json:
-        eyes.answer({"run": str(run.path), "state": run.state, "figures": figures})
+        # The figures at the top level, as `evaluate` has them.
+        eyes.answer({"run": str(run.path), "state": run.state, **figures})
     elif finished:
         eyes.figures_table(figures)
         eyes.say(f"\nrun folder: {run.path}\nask it:     simplecell predict {run.path} PICTURE")

@@ -27,17 +27,21 @@ def ink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if most < 8 or not strokes.any():  # 8 levels: less is noise
         return np.repeat(canvas[:, :, None], picture.shape[2], axis=2)
     rows, columns = np.flatnonzero(strokes.any(axis=1)), np.flatnonzero(strokes.any(axis=0))
-    cut = darkness[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] * strokes[
-        rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1
-    ]
+    cut = (
+        darkness[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        * strokes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    )
     light = np.clip(cut / most * 255, 0, 255).astype(np.uint8)
     scale = _SHARE * _SIDE / max(light.shape)
     height, width = (max(1, round(scale * side)) for side in light.shape)
     small = resize(light[:, :, None], height, width)[:, :, 0]
     weight = small.astype(np.float64)
-    middle = [float((weight.sum(axis=1 - k) * np.arange(small.shape[k])).sum() / weight.sum()) for k in (0, 1)]
+    middle = [
+        float((weight.sum(axis=1 - k) * np.arange(small.shape[k])).sum() / weight.sum()) for k in (0, 1)
+    ]
     top, left = (
-        int(np.clip(round(_SIDE / 2 - m), 0, _SIDE - side)) for m, side in zip(middle, small.shape, strict=True)
+        int(np.clip(round(_SIDE / 2 - m), 0, _SIDE - side))
+        for m, side in zip(middle, small.shape, strict=True)
     )
     canvas[top : top + height, left : left + width] = small
     return np.repeat(canvas[:, :, None], picture.shape[2], axis=2)

@@ -165,8 +165,8 @@ def test_train_in_json_is_one_document(finished: Path, say: Any, tmp_path: Path,
     told = say("train", "classify", bars, *QUICK, "--out", tmp_path / "run", "--json")
     document = json.loads(told.out)
     assert document["state"] == "finished"
-    assert set(document["figures"]["accuracy"]) == {"value", "low", "high"}
-    assert next(iter(document["figures"])) == "accuracy"
+    assert set(document["accuracy"]) == {"value", "low", "high"}
+    assert list(document)[:3] == ["run", "state", "accuracy"]
 
 
 def test_evaluate_gives_the_figures_of_the_run_and_of_other_data(

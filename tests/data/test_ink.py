@@ -29,7 +29,9 @@ def test_wherever_the_ink_is_its_centre_of_mass_is_in_the_middle(top: int, left:
     made = ink(stroke(300, 200, slice(top, top + 50), slice(left, left + 50)))[:, :, 0].astype(float)
     for axis in (0, 1):
         weight = made.sum(axis=1 - axis)
-        assert (weight * np.arange(len(weight))).sum() / weight.sum() == pytest.approx(made.shape[0] / 2, abs=1)
+        assert (weight * np.arange(len(weight))).sum() / weight.sum() == pytest.approx(
+            made.shape[0] / 2, abs=1
+        )
 
 
 def test_shadow_and_grain_of_the_paper_are_no_ink() -> None:
