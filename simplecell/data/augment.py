@@ -139,7 +139,7 @@ class Augmentation:
         return self.together(batch, pictures, address)
 
     def together(self, batch: dict[str, Any], pictures: Pictures, address: Address) -> dict[str, Any]:
-        """The batch with these pictures (uint8, N, H, W, C, from ``each``) in place of its own, mixed if asked."""
+        """The batch with these pictures (uint8, N, H, W, C, from ``each``) for its own, mixed if asked."""
         result = dict(batch)
         if self.mixes:
             pictures, share = self._mix(pictures, address)
