@@ -137,6 +137,6 @@ def evaluate(
     if json_document:
         eyes.answer(figures)
     else:
-        eyes.say(f"{len(examples):,} pictures of {data or opened.task.data}")
+        eyes.say(f"{len(examples):,} {'pictures' if data else 'test pictures'} of {data or opened.task.data}")
         eyes.figures_table(figures)
     return 0

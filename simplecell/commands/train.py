@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from simplecell.tasks.task import Task
 
 Stop = Callable[[], bool]
+
+#: The folder, in the one a person is in, where runs without --out go.
+_RUNS = "runs"
 
 
 def task_name(task: Task) -> str:
@@ -63,10 +66,10 @@ def new_run(task: Task, out: Path | None, measured: Mapping[str, Any] | None = N
 
 def _free_folder(task: str, data: str) -> Path:
     base = f"{task}-{Path(data).resolve().name.partition('.')[0] or 'data'}-{time.strftime('%m%d-%H%M%S')}"
-    number, path = 1, Path("runs") / base
+    number, path = 1, Path(_RUNS) / base
     while path.exists():
         number += 1
-        path = Path("runs") / f"{base}-{number}"
+        path = Path(_RUNS) / f"{base}-{number}"
     return path
 
 
@@ -84,6 +87,9 @@ def begin(run: Run, *, quiet: bool = False) -> bool:
     except (UserError, OSError):
         if not run.checkpoint.is_file() and not run.metrics():
             shutil.rmtree(run.path, ignore_errors=True)
+            with suppress(OSError):  # other runs may lie there
+                if run.path.parent.name == _RUNS:
+                    run.path.parent.rmdir()
         raise
 
 

@@ -31,6 +31,9 @@ from simplecell.learn.optimisers import optimiser_state, restore_optimiser
 from simplecell.learn.stages import At, Fit, Learn, Stage, Terms, Update
 from simplecell.learn.streams import Order, batches, orders
 
+#: Seconds after a checkpoint from which the end of an epoch is worth the next.
+_EPOCH_PAUSE = 10.0
+
 
 @dataclass
 class Surroundings:
@@ -38,8 +41,7 @@ class Surroundings:
 
     evaluate(net): figures on the validation side by name, after each epoch. headline: the figure that
     decides, and whether it is to be "max" or "min". stop(): asked after each step. checkpoint_every:
-    seconds between checkpoints within an epoch. threshold of time alone: when one is written never
-    changes what is learnt.
+    seconds between checkpoints within an epoch; when one is written never changes what is learnt.
     """
 
     seed: int
@@ -181,7 +183,8 @@ class StageRun:
                     self._evaluate(step)
                     ended = self._patience_is_over()
                 stopping = world.stop()
-                if stopping or time.monotonic() - saved_at > world.checkpoint_every:
+                pause = min(_EPOCH_PAUSE, world.checkpoint_every) if epoch_ends else world.checkpoint_every
+                if stopping or time.monotonic() - saved_at > pause:
                     self._save(step)
                     saved_at = time.monotonic()
                 if stopping:

@@ -131,7 +131,8 @@ def test_no_run_folder_is_left_behind_by_bad_settings(
     monkeypatch.chdir(tmp_path)
     say("train", "classify", bars, "--epochs", "0")
     say("train", "classify", bars, "--net", "smal", "--out", "run")
-    assert not (tmp_path / "runs").exists()
+    say("train", "classify", bars, "--net", "smal")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_debug_shows_the_traceback(say: Any) -> None:
