@@ -20,11 +20,6 @@ def step(peak: float, factor: float = 0.1, at_shares: tuple[float, ...] = (0.5, 
     return lambda at: peak * factor ** sum(at.step >= share * at.steps for share in at_shares)
 
 
-def exponential(peak: float, factor: float) -> Rate:
-    """Multiplied by ``factor`` after every epoch."""
-    return lambda at: peak * factor**at.epoch
-
-
 def cosine(peak: float, low: float = 0.0) -> Rate:
     """Half a cosine from ``peak`` to ``low`` (Loshchilov and Hutter 2017, without restarts)."""
     return lambda at: low + (peak - low) * 0.5 * (1 + math.cos(math.pi * at.step / max(1, at.steps)))

@@ -91,7 +91,6 @@ def test_schedules_have_their_known_values() -> None:
     assert schedules.cosine(2.0)(at(50)) == pytest.approx(1.0)
     assert schedules.step(1.0)(at(49)) == 1.0
     assert schedules.step(1.0)(at(75)) == pytest.approx(0.01)
-    assert schedules.exponential(1.0, 0.7)(at(9, epoch=2)) == pytest.approx(0.49)
     assert schedules.warm_up(schedules.constant(1.0), 0.1)(at(4)) == pytest.approx(0.5)
     assert schedules.warm_up(schedules.constant(1.0), 0.1)(at(60)) == 1.0
 
