@@ -104,7 +104,7 @@ def repeat(run: RUN, *, out: OUT = None, json: JSON = False) -> int:
     from simplecell.commands.train import begin, new_run, task_of
 
     first = Run.open(run)
-    asked, _, measured = task_of(first)
+    asked, measured = task_of(first)
     again = new_run(asked, out, measured)
     if first.initial.is_file():
         shutil.copyfile(first.initial, again.initial)

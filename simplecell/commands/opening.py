@@ -58,7 +58,7 @@ def open_net(named: str | Path, *, device: str = "auto", threads: int = 0) -> Op
     if threads:
         torch.set_num_threads(threads)
     if run is not None:  # it knows where its data and a task of one's own are
-        asked, _, measured = task_of(run)
+        asked, measured = task_of(run)
         task = typed.replace(asked, measured or {})
     else:
         task = typed.from_table(load_task(header.task), header.settings, str(file))

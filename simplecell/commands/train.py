@@ -93,14 +93,14 @@ def begin(run: Run, *, quiet: bool = False) -> bool:
         raise
 
 
-def task_of(run: Run) -> tuple[Task, dict[str, Any], dict[str, Any] | None]:
-    """The task as it was asked for, the table of that, and what was measured (None: nothing yet)."""
+def task_of(run: Run) -> tuple[Task, dict[str, Any] | None]:
+    """The task as it was asked for, and what was measured (None: nothing yet)."""
     from simplecell.tasks.task import load_task
 
     table = run.settings()
     where = str(run.path / "settings.toml")
     asked = typed.from_table(load_task(table["task"]), table["settings"], where)
-    return asked, table["settings"], table.get("measured")
+    return asked, table.get("measured")
 
 
 def carry_on(run: Run, *, quiet: bool = False, stop: Stop | None = None) -> bool:
@@ -123,7 +123,7 @@ def _carry_on(run: Run, quiet: bool, stop: Stop) -> bool:
     from simplecell.learn.journal import Journal
     from simplecell.learn.loop import Surroundings, run_stages
 
-    asked, _, measured = task_of(run)
+    asked, measured = task_of(run)
     task = typed.replace(asked, measured or {}, str(run.path / "settings.toml"))
     device = _prepare_machine(task)
     splits = task.load()

@@ -27,10 +27,7 @@ def ink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if most < 8 or not strokes.any():  # 8 levels: less is noise
         return np.repeat(canvas[:, :, None], picture.shape[2], axis=2)
     rows, columns = np.flatnonzero(strokes.any(axis=1)), np.flatnonzero(strokes.any(axis=0))
-    cut = (
-        darkness[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        * strokes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    )
+    cut = (darkness * strokes)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     light = np.clip(cut / most * 255, 0, 255).astype(np.uint8)
     scale = _SHARE * _SIDE / max(light.shape)
     height, width = (max(1, round(scale * side)) for side in light.shape)

@@ -6,17 +6,11 @@ as JSON. A file is run again when a run is resumed or its artefact opened; the J
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
 import json
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,6 +18,7 @@ from torch import nn
 
 from simplecell.errors import UserError
 from simplecell.nets.described import describe, rebuild
+from simplecell.own_code import importable, one_line, run_file, told_in_a_sentence
 
 
 def from_file(reference: str, *, channels: int, classes: int, height: int, width: int) -> nn.Module:
@@ -48,11 +43,11 @@ def from_file(reference: str, *, channels: int, classes: int, height: int, width
         )
     offered = {"channels": channels, "classes": classes, "height": height, "width": width}
     arguments = _accepted(found, offered, where)
-    with _importable(path.parent), _told_in_a_sentence(path):
+    with importable(path.parent), told_in_a_sentence(path):
         net = found(**arguments)
     if not isinstance(net, nn.Module):
         raise UserError(f"returned {_a(net)} and no torch.nn.Module", where=where, remedy="return the net")
-    with _told_in_a_sentence(path):
+    with told_in_a_sentence(path):
         _try(net, where, **offered)
     return net
 
@@ -86,7 +81,7 @@ def from_text(text: str, *, channels: int, classes: int, height: int, width: int
         raise
     except Exception as error:
         raise UserError(
-            f"it fails on pictures of {channels} × {height} × {width}: {_one_line(error)}",
+            f"it fails on pictures of {channels} × {height} × {width}: {one_line(error)}",
             where="net",
             remedy="make its layers fit the pictures",
         ) from error
@@ -125,7 +120,7 @@ def load(reference: str) -> tuple[Path, Any]:
     path = Path(file).expanduser().resolve()
     if not path.is_file():
         raise UserError("there is no such file", where=file, remedy="give the path of a Python file")
-    module = _run(path)
+    module = run_file(path)
     if not hasattr(module, name):
         own = [key for key, value in vars(module).items() if not key.startswith("_") and callable(value)]
         near = get_close_matches(name, own, n=1)
@@ -135,53 +130,6 @@ def load(reference: str) -> tuple[Path, Any]:
             remedy=f"try {near[0]!r}" if near else f"define {name!r} there",
         )
     return path, getattr(module, name)
-
-
-def _run(path: Path) -> ModuleType:
-    """Run a file as a module of a name that no other file gets."""
-    name = f"simplecell_file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError("is not a Python file", where=path, remedy="give a file whose name ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and the like look their module up there
-    try:
-        with _importable(path.parent), _told_in_a_sentence(path):
-            spec.loader.exec_module(module)
-    except UserError:
-        del sys.modules[name]
-        raise
-    return module
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """While it lasts, files of this folder can be imported by their names."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-@contextmanager
-def _told_in_a_sentence(path: Path) -> Iterator[None]:
-    """Whatever the user's code raises becomes a UserError with the line of the file it came from."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-        if isinstance(error, SyntaxError) and error.filename == str(path):
-            lines.append(error.lineno)
-        line = lines[-1] if lines else None
-        raise UserError(
-            _one_line(error),
-            where=f"{path}, line {line}" if line else path,
-            remedy="mend the file; --debug shows the whole traceback",
-        ) from error
 
 
 def _accepted(function: Callable[..., Any], offered: Mapping[str, int], where: str) -> dict[str, int]:
@@ -204,12 +152,6 @@ def _accepted(function: Callable[..., Any], offered: Mapping[str, int], where: s
                 remedy=f"give {name!r} a default value",
             )
     return accepted
-
-
-def _one_line(error: BaseException) -> str:
-    """An error's type and message."""
-    message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _a(value: object) -> str:

@@ -320,9 +320,8 @@ class Classifier(nn.Module):
 
     def __init__(self, body: nn.Module, mean: list[float], deviation: list[float]) -> None:
         super().__init__()
-        spread = torch.tensor(deviation, dtype=torch.float64).clamp_min(
-            1e-3
-        )  # a constant channel stays finite
+        # At least so much that a channel which never changes stays finite.
+        spread = torch.tensor(deviation, dtype=torch.float64).clamp_min(1e-3)
         self.register_buffer("scale", (1 / (255 * spread)).float().view(1, -1, 1, 1))
         shift = -torch.tensor(mean, dtype=torch.float64) / spread
         self.register_buffer("shift", shift.float().view(1, -1, 1, 1))

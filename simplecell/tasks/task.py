@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +18,7 @@ from simplecell.errors import UserError
 from simplecell.learn.settings import Machine, Training
 from simplecell.learn.stages import At, Fit, Learn, Stage, Stream, Terms, Update
 from simplecell.metrics.intervals import Figure
+from simplecell.own_code import run_file
 from simplecell.predictions import Prediction
 from simplecell.tasks import TASKS
 
@@ -140,19 +139,4 @@ def _module_from(path: Path) -> ModuleType:
     if not path.is_file():
         remedy = "check the path; a model.safetensors wants its task's file in the current folder"
         raise UserError("there is no such file", where=path, remedy=remedy)
-    name = f"simplecell_task_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)  # it may import what lies beside it, as a script may
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(
-            f"it cannot be imported ({type(error).__name__}: {error})", where=path, remedy="mend it"
-        ) from error
-    finally:
-        sys.path.remove(folder)
-    return module
+    return run_file(path.resolve())

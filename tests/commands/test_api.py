@@ -57,7 +57,7 @@ def test_a_net_given_as_an_object_is_trained_from_its_own_weights(tmp_path: Path
 def test_a_net_given_as_an_object_resumes_and_opens_without_it(tmp_path: Path, net: nn.Sequential) -> None:
     whole = sc.train("classify", Classify.tiny().data, net=net, out=tmp_path / "whole", **QUICK)
     asked = Run.open(whole.path)
-    task, _, measured = task_of(asked)
+    task, measured = task_of(asked)
     cut = new_run(task, tmp_path / "cut", measured)
     cut.initial.write_bytes(asked.initial.read_bytes())
     steps = iter(range(1000))

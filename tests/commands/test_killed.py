@@ -320,7 +320,7 @@ def test_one_repainted_picture_on_any_side_makes_other_data(
     bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str
 ) -> None:
     run = stopped_run(bars, tmp_path)
-    task, _, _ = task_of(run)
+    task, _ = task_of(run)
     repainted(tmp_path / "data" / task.load()[side].ids[0])
     assert status_of("resume", run.path) == 2
     assert "the data are not those that this run began with" in capsys.readouterr().err

@@ -56,7 +56,7 @@ class TaskContract:
     # 1. trains
 
     def test_training_improves_the_headline_figure(self, finished: Run) -> None:
-        task, _, measured = task_of(finished)
+        task, measured = task_of(finished)
         task = typed.replace(task, measured or {})
         splits = task.load()
         begun = built(task, splits.meaning, CPU)
@@ -133,7 +133,7 @@ class TaskContract:
         assert typed.from_table(self.task, typed.read_toml(path)) == task
 
     def test_repeating_a_run_gives_the_same_bytes(self, finished: Run, tmp_path: Path) -> None:
-        asked, _, measured = task_of(finished)
+        asked, measured = task_of(finished)
         again = new_run(asked, tmp_path / "again", measured)
         assert carry_on(again, quiet=True)
         assert sha256(again.artefact) == sha256(finished.artefact)

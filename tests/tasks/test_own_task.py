@@ -176,7 +176,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes_and_repeated(
     say: Any, elsewhere: Path, tmp_path: Path
 ) -> None:
     whole = Run(elsewhere / "run")
-    asked, _, _ = task_of(whole)
+    asked, _ = task_of(whole)
     cut = new_run(asked, elsewhere / "cut")
     left = iter(range(10))
     assert not carry_on(cut, quiet=True, stop=lambda: next(left) == 7)
