@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from source_files import PETS, picture, refusal, write
 
 from simplecell.data.sources import Source, check_trainable, read_source
 from simplecell.errors import UserError
-
-
-def picture(shade: int = 0) -> bytes:
-    """A tiny PNG whose pixels all have one shade of grey."""
-    file = io.BytesIO()
-    Image.new("RGB", (4, 3), (shade, shade, shade)).save(file, "PNG")
-    return file.getvalue()
-
-
-def write(folder: Path, files: Mapping[str, bytes]) -> Path:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
 
 
 def shape(source: Source) -> dict[str, dict[str, str]]:
@@ -49,14 +28,6 @@ def shape(source: Source) -> dict[str, dict[str, str]]:
     }
 
 
-def refusal(path: Path, format: str = "auto") -> str:
-    with pytest.raises(UserError) as caught:
-        read_source(path, format)
-    assert caught.value.where
-    assert caught.value.remedy
-    return str(caught.value)
-
-
 def untrainable(path: Path) -> str:
     with pytest.raises(UserError) as caught:
         check_trainable(read_source(path))
@@ -64,8 +35,6 @@ def untrainable(path: Path) -> str:
 
 
 # ------------------------------------------------------------------------------------------- folders
-
-PETS = {f"{kind}/{number}.png": picture(number) for kind in ("cat", "dog") for number in range(3)}
 
 
 def test_a_folder_per_class_is_read(tmp_path: Path) -> None:

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from source_files import refusal, write
+
 from simplecell.data.pictures import ArrayPictures
 from simplecell.data.sources import read_source
-from simplecell.errors import UserError
-
-
-def write(folder: Path, files: Mapping[str, bytes]) -> Path:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def refusal(path: Path, format: str = "auto") -> str:
-    with pytest.raises(UserError) as caught:
-        read_source(path, format)
-    assert caught.value.where
-    assert caught.value.remedy
-    return str(caught.value)
 
 
 def idx(array: NDArray[np.uint8]) -> bytes:
