@@ -47,13 +47,13 @@ from simplecell.data.prepare import prepare_splits
 from simplecell.data.sources import read_source
 from simplecell.learn.stages import Stream
 from simplecell.learn.streams import Order, batches
-from simplecell.tasks.classify import Classifier
+from simplecell.nets.normalising import Normalised
 
 SIZE, BATCH, THREADS, LATER_EPOCHS = 224, 32, 2, 5
 GOAL_FIRST, GOAL_LATER = 1.5, 5.0
 PICTURES, HEIGHT, WIDTH = 1200, 375, 500
 MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-NORMALISED = Classifier(nn.Identity(), MEAN, DEVIATION)
+NORMALISED = Normalised(nn.Identity(), MEAN, DEVIATION)
 #: How far apart the sides' pictures may be on average, in deviations of a channel: about half a level.
 AGREEMENT = 0.01
 

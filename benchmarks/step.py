@@ -41,7 +41,7 @@ from simplecell.learn.measure import faster_precision
 from simplecell.learn.optimisers import optimiser
 from simplecell.learn.schedules import constant
 from simplecell.learn.stages import At, Learn, Stream, Terms, Update
-from simplecell.tasks.classify import Classifier
+from simplecell.nets.normalising import Normalised
 
 THREADS = 2
 LEAST_SPEED, MOST_OVERHEAD = 1.15, 0.02
@@ -98,7 +98,7 @@ def plain(case: Case, pictures: Tensor, labels: Tensor) -> Callable[[], None]:
 
 def laid_out(case: Case) -> nn.Module:
     """The net as simplecell trains it: behind its normalisation, channels last."""
-    net: nn.Module = Classifier(case.build(), [0.5] * case.shape[1], [0.5] * case.shape[1])
+    net: nn.Module = Normalised(case.build(), [0.5] * case.shape[1], [0.5] * case.shape[1])
     return net.train().to(memory_format=torch.channels_last)
 
 

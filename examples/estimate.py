@@ -26,9 +26,9 @@ from simplecell.data.splits import divide
 from simplecell.errors import UserError
 from simplecell.learn.usual import one_update, settled
 from simplecell.metrics.intervals import bootstrap
+from simplecell.nets.normalising import Normalised
 from simplecell.predictions import Values
 from simplecell.settings import setting
-from simplecell.tasks.classify import Classifier
 from simplecell.tasks.task import Figure, Machine, Splits, Stage, Terms, Training
 from simplecell.telling import tell
 
@@ -116,7 +116,7 @@ class Estimate:
             yield Values(path, {"number": round(net(fitted.to(device)).item(), ask.decimals)})
 
 
-class Estimator(Classifier):
+class Estimator(Normalised):
     """uint8 N, C, H, W  →  classify's net of one class: y  →  middle + spread · y, numbers N."""
 
     def __init__(self, body: Any, mean: Any, deviation: Any, middle: float, spread: float) -> None:
@@ -124,7 +124,7 @@ class Estimator(Classifier):
         self.middle, self.spread = middle, spread  # not learnt, and known from the meaning: no buffers
 
     def forward(self, picture: Tensor) -> Tensor:
-        return self.middle + self.spread * super().forward(picture).float().squeeze(1)
+        return self.middle + self.spread * self.body(self.normalise(picture)).float().squeeze(1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,9 @@ from simplecell.errors import UserError
 
 T = TypeVar("T")
 
+#: What a setting may be instead of a value that is to be chosen or measured.
+Auto = Literal["auto"]
+
 
 def setting(
     default: Any,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from simplecell.settings import setting
-
-Auto = Literal["auto"]
+from simplecell.settings import Auto, setting
 
 
 @dataclass(frozen=True)

@@ -8,85 +8,38 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from simplecell import nets
-from simplecell.data.augment import Augmentation, choose, preset
 from simplecell.data.batches import Batch, Examples, Splits
+from simplecell.data.choosing import choose_augmentation, choose_geometry
 from simplecell.data.geometry import Geometry
 from simplecell.data.ink import ink
 from simplecell.data.loading import PictureExamples
 from simplecell.data.prepare import prepare_one, prepare_splits
+from simplecell.data.settings import AugmentSettings, PictureSettings
 from simplecell.data.sources import Source, Table, check_trainable, read_source
 from simplecell.data.splits import divide
 from simplecell.errors import UserError
 from simplecell.learn.losses import balancing_weights, cross_entropy
-from simplecell.learn.settings import Auto, Machine, Training
+from simplecell.learn.settings import Machine, Training
 from simplecell.learn.stages import At, Stage, Terms
 from simplecell.learn.usual import one_update, settled
 from simplecell.metrics import classification
 from simplecell.metrics.intervals import Figure
+from simplecell.nets.normalising import Normalised
 from simplecell.predictions import ClassPrediction
 from simplecell.settings import setting
 from simplecell.telling import tell
 
 _PREDICT_BATCH = 64
-#: Pictures that are looked at to choose a size and the channels.
-_SAMPLE = 64
-
-
-@dataclass(frozen=True)
-class PictureSettings:
-    """What the pictures are, and how they are divided and brought to one size."""
-
-    format: str = setting("auto", "folder, table, idx, cifar, archive or shards")
-    size: int | Auto = setting(
-        "auto", "side in pixels; auto goes by the pictures' own", at_least=8, at_most=4096
-    )
-    fit: Literal["auto", "crop", "squash", "letterbox"] = setting("auto", "how a picture becomes square")
-    channels: Literal["auto", 1, 3] = setting("auto", "1 is grey, 3 is colour")
-    validation: float = setting(
-        0.1, "share set aside where the data have no such side", at_least=0, at_most=0.5
-    )
-    test: float = setting(0.15, "share set aside where the data have no such side", at_least=0, at_most=0.5)
-    test_last: int = setting(0, "the last so many of each class, by name, are the test side", at_least=0)
-    group: str = setting("", "column of the table whose equal values stay on one side")
-    skip_broken: bool = setting(False, "go on without pictures that cannot be read")
-    drop_leaks: bool = setting(
-        False, "drop training pictures that (nearly) equal others across the data's own sides"
-    )
-    balance: Literal["none", "weights", "order"] = setting(
-        "none", "rare classes weigh more, or come more often"
-    )
-
-
-@dataclass(frozen=True)
-class AugmentSettings:
-    """What is done to training pictures at random; auto is the preset that fits the data."""
-
-    augment: Literal["auto", "none", "digits", "small", "photos"] = setting(
-        "auto", "preset; the run states which, and why"
-    )
-    flip: bool | Auto = setting("auto", "mirror half of the pictures")
-    shift: int | Auto = setting("auto", "move by up to so many pixels", at_least=0)
-    crop: float | Auto = setting(
-        "auto", "smallest share of the area that a random crop keeps", above=0, at_most=1
-    )
-    colour: float | Auto = setting(
-        "auto", "change brightness, contrast and saturation", at_least=0, at_most=1
-    )
-    rotate: float | Auto = setting("auto", "degrees", at_least=0, at_most=180)
-    zoom: float | Auto = setting("auto", "share", at_least=0, at_most=0.9)
-    shear: float | Auto = setting("auto", "degrees", at_least=0, at_most=80)
-    trivial: bool | Auto = setting("auto", "TrivialAugment")
-    mixup: float | Auto = setting("auto", "alpha", at_least=0)
-    cutmix: float | Auto = setting("auto", "alpha", at_least=0)
-    erase: float | Auto = setting("auto", "probability", at_least=0, at_most=1)
+#: What the losses of auxiliary heads count for (Szegedy et al. 2015).
+_AUXILIARY = 0.3
 
 
 @dataclass(frozen=True)
@@ -123,8 +76,10 @@ class Classify:
         tables, facts = divide(
             source, validation=asked.validation, test=asked.test, group=asked.group, test_last=asked.test_last
         )
-        geometry = self._geometry(tables["train"])
-        augmentation, why = self._augmentation(geometry, source, len(tables["train"]))
+        geometry = choose_geometry(asked, tables["train"], self.data)
+        augmentation, why = choose_augmentation(
+            self.augmentation, geometry, source.classes, len(tables["train"])
+        )
         examples, prepared = prepare_splits(
             tables,
             set(facts["made"]),
@@ -160,43 +115,6 @@ class Classify:
         skip = self.pictures.skip_broken
         return prepare_one(table, geometry, skip_broken=skip, tell=partial(tell, "pictures"))
 
-    def _geometry(self, table: Table) -> Geometry:
-        """Size, way and channels for the net, from a sample of the training pictures."""
-        asked = self.pictures
-        rows = np.unique(np.linspace(0, len(table) - 1, _SAMPLE).astype(np.int64))
-        shapes: list[tuple[int, int, int]] = []
-        for row in rows:
-            try:
-                height, width, channels = table.pictures.read(int(row)).shape
-            except UserError:
-                continue  # told with its name when all are prepared
-            shapes.append((height, width, channels))
-        if not shapes:
-            raise UserError(
-                "no picture can be read", where=self.data, remedy="look at `simplecell data check`"
-            )
-        shorter = int(np.median([min(h, w) for h, w, _ in shapes]))
-        longer = int(np.median([max(h, w) for h, w, _ in shapes]))
-        size = asked.size if asked.size != "auto" else _usual_size(shorter)
-        cut_out = longer < 160  # small pictures are cut-outs (digits, signs): their rim matters
-        way = asked.fit if asked.fit != "auto" else ("squash" if cut_out else "crop")
-        grey = all(channels == 1 for _, _, channels in shapes)
-        channels = asked.channels if asked.channels != "auto" else (1 if grey else 3)
-        return Geometry(size, size, way, channels)
-
-    def _augmentation(self, geometry: Geometry, source: Source, count: int) -> tuple[Augmentation, str]:
-        asked = self.augmentation
-        if asked.augment == "auto":
-            name, base, why = choose(
-                geometry.height, geometry.width, geometry.channels, source.classes, count
-            )
-        else:
-            name, base, why = asked.augment, preset(asked.augment, geometry.height), "as asked"
-        values = dataclasses.asdict(asked)
-        values.pop("augment")
-        own = {key: value for key, value in values.items() if value != "auto"}
-        return dataclasses.replace(base, **own), f"{name}: {why}"
-
     # ---- settings that depend on the data
 
     def settle(self, splits: Splits) -> Classify:
@@ -227,7 +145,7 @@ class Classify:
             height=geometry.height,
             width=geometry.width,
         )
-        return Classifier(body, meaning["mean"], meaning["deviation"])
+        return Normalised(body, meaning["mean"], meaning["deviation"])
 
     def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
         """One stage, one update: cross-entropy."""
@@ -237,11 +155,14 @@ class Classify:
         class_weights = by_class if self.pictures.balance == "weights" else None
 
         def loss(net: nn.Module, batch: Batch, at: At) -> Terms:
-            logits = net(batch["picture"])
+            given = net(batch["picture"])
+            logits, *auxiliary = given if isinstance(given, tuple) else (given,)
             weights = None if class_weights is None else class_weights.to(logits.device)
-            return Terms(
-                {"cross_entropy": cross_entropy(logits, batch, self.smoothing, weights)}, count=len(logits)
-            )
+            terms = {"cross_entropy": cross_entropy(logits, batch, self.smoothing, weights)}
+            if auxiliary:  # Szegedy et al. 2015, section 5
+                others = [cross_entropy(each, batch, self.smoothing, weights) for each in auxiliary]
+                terms["auxiliary"] = _AUXILIARY * torch.stack(others).sum()
+            return Terms(terms, count=len(logits))
 
         order: Any = (
             by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
@@ -303,50 +224,6 @@ class Classify:
         training = Training(epochs=6.0, batch_size=16, optimiser="adamw", learning_rate=0.01)
         machine = Machine(threads=1, device="cpu", precision="float32")
         return cls(data=bars(), training=training, machine=machine)
-
-
-class Classifier(nn.Module):
-    """uint8 pictures → normalised → body → logits.
-
-    ::
-
-        N, C, H, W uint8  →  (x/255 − mean) / deviation  →  body  →  N, classes logits
-
-    mean, deviation: of the training pictures, a channel each, on the scale 0 … 1.
-    """
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, body: nn.Module, mean: list[float], deviation: list[float]) -> None:
-        super().__init__()
-        # At least so much that a channel which never changes stays finite.
-        spread = torch.tensor(deviation, dtype=torch.float64).clamp_min(1e-3)
-        self.register_buffer("scale", (1 / (255 * spread)).float().view(1, -1, 1, 1))
-        shift = -torch.tensor(mean, dtype=torch.float64) / spread
-        self.register_buffer("shift", shift.float().view(1, -1, 1, 1))
-        self.body = body
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """uint8 N, C, H, W to logits N, classes."""
-        shift, scale = (_along_rows(values, picture.shape[3]) for values in (self.shift, self.scale))
-        logits: Tensor = self.body(torch.addcmul(shift, picture.float(), scale))
-        return logits
-
-
-def _along_rows(values: Tensor, width: int) -> Tensor:
-    """A value a channel, 1, C, 1, 1, laid out along the rows of channels-last pictures, 1, C, 1, W.
-
-    One long inner loop over width and channels is seven times faster than many of three steps.
-    """
-    return values.expand(1, -1, 1, width).contiguous(memory_format=torch.channels_last)
-
-
-def _usual_size(shorter: int) -> int:
-    """The side a net gets: small pictures as they are, cut-outs at 64, photos at 128 pixels."""
-    if shorter <= 64:
-        return max(28, 4 * round(shorter / 4))
-    return 64 if shorter <= 128 else 128
 
 
 def _labels(examples: Examples) -> NDArray[np.int64]:
