@@ -189,6 +189,23 @@ def _ask_of(words: Sequence[str]) -> Any:
     return _task_class("classify").Ask
 
 
+def report(
+    run: RUN,
+    *,
+    out: Annotated[
+        Path | None,
+        Parameter(name=("--out", "-o"), help="the file to write; report.html in the run otherwise"),
+    ] = None,
+    live: Annotated[bool, Parameter(negative=(), help="serve the page while the run trains")] = False,
+    port: Annotated[int, Parameter(help="of the live page")] = 8017,
+    json: JSON = False,
+) -> int:
+    """Write the page of a run: data, curves, figures, mistakes, settings, cost."""
+    from simplecell.commands.report import report as make
+
+    return make(Run.open(run), out, live=live, port=port, json=json)
+
+
 def runs(
     *runs: Annotated[Path, Parameter(help="two or more to compare; a folder of runs, or none, lists")],
     prune: Annotated[
@@ -208,6 +225,26 @@ def runs(
     if runs and not folder.is_dir():
         raise UserError("there is no such run or folder of runs", where=folder, remedy="check the path")
     return compare.prune(runs_in(folder), json) if prune else compare.list_runs(runs_in(folder), json)
+
+
+def reproduce(
+    name: Annotated[str, Parameter(help="which result; without it they are listed")] = "",
+    *,
+    data: Annotated[
+        Path | None, Parameter(help="where its data are; otherwise a folder of their name")
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(name=("--out", "-o"), help="folder of its runs; runs/reproduce-NAME otherwise")
+    ] = None,
+    seeds: Annotated[int, Parameter(help="so many, from 0 on; 0 is as recorded")] = 0,
+    json: JSON = False,
+) -> int:
+    """A published figure beside ours, trained again from its recipe over several seeds."""
+    from simplecell.commands.reproduce import reproduce as again
+
+    if not 0 <= seeds <= 10:
+        raise UserError(f"{seeds} seeds cannot be trained", where="--seeds", remedy="give 1 to 10")
+    return again(name, data, out, seeds, json)
 
 
 def demo(

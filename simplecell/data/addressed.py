@@ -58,18 +58,20 @@ class Address:
 
     seed: a key of the run's seed, the stage and the stream.
     positions: int64, N.
+    examples: int64, N, which example stands there.
     """
 
     seed: int
     epoch: int
     positions: NDArray[np.int64]
+    examples: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def take(self, rows: NDArray[np.int64] | slice) -> Address:
         """The addresses of some of the examples."""
-        return Address(self.seed, self.epoch, self.positions[rows])
+        return Address(self.seed, self.epoch, self.positions[rows], self.examples[rows])
 
     def uniform(self, draw: str, count: int = 1) -> NDArray[np.float64]:
         """Numbers in [0, 1): float64, N × count. Another draw name gives independent numbers."""
@@ -83,3 +85,9 @@ class Address:
         """Whole numbers in [low, high): int64, N × count."""
         numbers = np.floor(self.uniform(draw, count) * (high - low)).astype(np.int64)
         return np.minimum(numbers, high - low - 1) + low
+
+    def alternating(self, draw: str) -> NDArray[np.bool_]:
+        """Whether each example's turn is the one or the other: bool, N. By chance in the first epoch, and
+        in each epoch after it the other way than in the last (Jordan 2024, section 3.6)."""
+        first = splitmix64(self.examples.astype(np.uint64) ^ np.uint64(key(self.seed, draw))) >> np.uint64(63)
+        return np.asarray(first.astype(np.int64) ^ (self.epoch & 1), dtype=np.bool_)

@@ -60,4 +60,5 @@ def choose_augmentation(
     values = dataclasses.asdict(asked)
     values.pop("augment")
     own = {key: value for key, value in values.items() if value != "auto"}
-    return dataclasses.replace(base, **own), f"{name}: {why}"
+    said = "".join(f"; {key} {value} as asked" for key, value in own.items())
+    return dataclasses.replace(base, **own), f"{name}: {why}{said}"

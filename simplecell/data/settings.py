@@ -40,7 +40,7 @@ class AugmentSettings:
     augment: Literal["auto", "none", "digits", "small", "photos"] = setting(
         "auto", "preset; the run states which, and why"
     )
-    flip: bool | Auto = setting("auto", "mirror half of the pictures")
+    flip: bool | Auto = setting("auto", "mirror each picture in every other epoch")
     shift: int | Auto = setting("auto", "move by up to so many pixels", at_least=0)
     crop: float | Auto = setting(
         "auto", "smallest share of the area that a random crop keeps", above=0, at_most=1

@@ -45,8 +45,9 @@ class Order:
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._arrange(epoch)
         positions = np.arange(within * self.batch_size, (within + 1) * self.batch_size)
-        address = Address(self.seed, epoch, positions) if self.stream.augment else None
-        return self.examples.batch(self._order[positions], address)
+        chosen = self._order[positions]
+        address = Address(self.seed, epoch, positions, chosen) if self.stream.augment else None
+        return self.examples.batch(chosen, address)
 
     def _arrange(self, epoch: int) -> NDArray[np.int64]:
         count = len(self.examples)

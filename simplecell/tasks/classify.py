@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from simplecell.data.splits import divide
 from simplecell.errors import UserError
 from simplecell.learn.losses import balancing_weights, cross_entropy
 from simplecell.learn.settings import Machine, Training
-from simplecell.learn.stages import At, Stage, Terms
+from simplecell.learn.stages import At, Fit, Stage, Terms
 from simplecell.learn.usual import one_update, settled
 from simplecell.metrics import classification
 from simplecell.metrics.intervals import Figure
@@ -38,6 +38,8 @@ from simplecell.settings import setting
 from simplecell.telling import tell
 
 _PREDICT_BATCH = 64
+#: Pictures that a net is initialised with.
+_SAMPLE = 5000
 #: What the losses of auxiliary heads count for (Szegedy et al. 2015).
 _AUXILIARY = 0.3
 
@@ -58,6 +60,9 @@ class Classify:
     data: str = setting("", "folder, table, archive or MNIST's files", place=True)
     net: str = setting("auto", "lenet5, first-cnn, dense, small, or my.py:build")
     smoothing: float = setting(0.1, "label smoothing", at_least=0, at_most=0.9)
+    views: Literal[1, 2, 6] = setting(
+        1, "answers are the mean over the picture, its mirror (2), and both moved by a pixel (6)"
+    )
     pictures: PictureSettings = PictureSettings()
     augmentation: AugmentSettings = AugmentSettings()
     training: Training = Training()
@@ -145,10 +150,10 @@ class Classify:
             height=geometry.height,
             width=geometry.width,
         )
-        return Normalised(body, meaning["mean"], meaning["deviation"])
+        return Normalised(body, meaning["mean"], meaning["deviation"], self.views)
 
     def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
-        """One stage, one update: cross-entropy."""
+        """What the net fits to pictures before it learns, then one update: cross-entropy."""
         labels = _labels(splits.train)
         counts = torch.bincount(torch.from_numpy(labels), minlength=len(splits.meaning["classes"]))
         by_class = balancing_weights(counts)
@@ -167,7 +172,10 @@ class Classify:
         order: Any = (
             by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
         )
-        return [one_update("classifier", net, lambda: splits.train, loss, self.training, order)]
+        learn = one_update("classifier", net, lambda: splits.train, loss, self.training, order)
+        if hasattr(net.body, "initialise"):
+            return [Fit("initialise", _initialise), learn]
+        return [learn]
 
     # ---- figures and answers
 
@@ -224,6 +232,13 @@ class Classify:
         training = Training(epochs=6.0, batch_size=16, optimiser="adamw", learning_rate=0.01)
         machine = Machine(threads=1, device="cpu", precision="float32")
         return cls(data=bars(), training=training, machine=machine)
+
+
+def _initialise(net: nn.Module, examples: Examples) -> None:
+    """Show the body a sample of normalised pictures, for what it fits to them before it learns."""
+    device = next(net.buffers()).device
+    rows = np.unique(np.linspace(0, len(examples) - 1, _SAMPLE).astype(np.int64))
+    net.body.initialise(net.normalise(examples.batch(rows)["picture"].to(device)))  # type: ignore[operator, union-attr]
 
 
 def _labels(examples: Examples) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def chi_square(counts: np.ndarray, expected: float) -> float:
 
 
 def address(count: int, seed: int = 1, epoch: int = 0) -> Address:
-    return Address(seed, epoch, np.arange(count))
+    return Address(seed, epoch, np.arange(count), np.arange(count))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_columns_draws_epochs_seeds_and_neighbours_are_independent() -> None:
 
 
 def test_a_number_depends_on_its_position_and_on_nothing_else_of_the_batch() -> None:
-    whole = Address(3, 2, np.array([5, 99, 0, 7]))
+    whole = Address(3, 2, np.array([5, 99, 0, 7]), np.array([1, 0, 3, 2]))
     for row in range(4):
         assert (whole.take(slice(row, row + 1)).uniform("x", 3) == whole.uniform("x", 3)[row]).all()
     assert (whole.uniform("x", 5)[:, :3] == whole.uniform("x", 3)).all()
@@ -140,7 +141,7 @@ def test_a_number_depends_on_its_position_and_on_nothing_else_of_the_batch() -> 
 
 
 def test_positions_beyond_32_bits_differ() -> None:
-    near, far = Address(1, 0, np.array([3])), Address(1, 0, np.array([3 + 2**33]))
+    near, far = (Address(1, 0, np.array([at]), np.array([0])) for at in (3, 3 + 2**33))
     assert near.uniform("x") != far.uniform("x")
 
 
@@ -155,3 +156,14 @@ def test_integers_stay_in_their_range(low: int, span: int) -> None:
 def test_integers_are_equally_likely() -> None:
     counts = np.bincount(address(50_000).integers("n", 0, 7)[:, 0], minlength=7)
     assert ((counts - 50_000 / 7) ** 2 / (50_000 / 7)).sum() < 27.9  # 99.99 % point for six degrees
+
+
+def test_turns_alternate_from_epoch_to_epoch_and_begin_by_chance() -> None:
+    positions, examples = np.arange(4000), np.random.default_rng(0).permutation(4000)
+    turns = [Address(5, epoch, positions, examples).alternating("flip") for epoch in range(4)]
+    assert turns[0].dtype == np.bool_
+    assert turns[0].mean() == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4000))
+    for before, after in pairwise(turns):
+        assert (after == ~before).all()
+    elsewhere = Address(5, 0, positions[::-1], examples).alternating("flip")
+    assert (elsewhere == turns[0]).all()  # it is the example's turn, wherever in the epoch it stands

@@ -58,7 +58,7 @@ def batch(pictures: np.ndarray) -> dict[str, Any]:
 
 
 def address(count: int, seed: int = 11, epoch: int = 3) -> Address:
-    return Address(seed, epoch, np.arange(count) + 1000)
+    return Address(seed, epoch, np.arange(count) + 1000, np.arange(count))
 
 
 def applied(augmentation: Augmentation, pictures: np.ndarray, where: Address) -> np.ndarray:

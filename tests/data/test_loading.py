@@ -46,7 +46,7 @@ def examples(table: Table, augmentation: Augmentation | None) -> PictureExamples
 
 
 def address(positions: NDArray[np.int64], epoch: int = 0) -> Address:
-    return Address(7, epoch, positions)
+    return Address(7, epoch, positions, positions)
 
 
 def test_examples_are_what_the_loop_expects(table: Table) -> None:

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplecell.metrics.intervals import Figure, bootstrap, bootstrap_counts, mean_and_deviation, wilson
+from simplecell.metrics.intervals import (
+    Figure,
+    bootstrap,
+    bootstrap_counts,
+    mean_and_deviation,
+    over_seeds,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +163,22 @@ def test_deviation_over_seeds_is_that_of_a_sample() -> None:
     assert np.isnan(deviation)
     with pytest.raises(ValueError, match="no figures"):
         mean_and_deviation([])
+
+
+def test_an_interval_over_seeds_is_students() -> None:
+    found = over_seeds([0.940, 0.942, 0.939])
+    assert found.value == pytest.approx(0.940333, abs=1e-6)
+    half = 4.302653 * 0.001527525 / sqrt(3)
+    assert (found.low, found.high) == (
+        pytest.approx(0.940333 - half, abs=1e-5),
+        pytest.approx(0.940333 + half, abs=1e-5),
+    )
+    assert over_seeds([0.5]) == Figure(0.5)
+    with pytest.raises(ValueError, match="11 seeds"):
+        over_seeds([0.5] * 11)
+
+
+def test_an_interval_over_seeds_covers_the_mean_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(0).normal(size=(4000, 5))
+    covered = [f.low <= 0 <= f.high for f in map(over_seeds, draws)]  # type: ignore[operator]
+    assert np.mean(covered) == pytest.approx(0.95, abs=4 * sqrt(0.95 * 0.05 / 4000))
