@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from simplecell import artefact
@@ -65,6 +66,15 @@ def list_runs(runs: Sequence[Run], json: bool) -> int:
             ]
         )
     return 2 if broken else 0
+
+
+def write_page(runs: Sequence[Run], path: Path) -> int:
+    """The comparison as a page."""
+    from simplecell.commands.report import record_of, write_file
+    from simplecell.report.compared import compared_page
+
+    print(write_file(path, compared_page([record_of(run, run.state) for run in runs])))
+    return 0
 
 
 def compare(runs: Sequence[Run], json: bool) -> int:

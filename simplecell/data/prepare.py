@@ -147,8 +147,9 @@ def prepare_splits(
     on a side of the data's own only with ``drop_leaks``.
     augmentation: what is done to the training side.
 
-    Returns the examples by side and the facts, JSON values: by side "pictures", "kept" and "broken", and
-    where there is a training side its "leaks", "mean" and "deviation" (by channel, from 0 to 1).
+    Returns the examples by side and the facts, JSON values: by side "pictures", "kept", "broken" and
+    "sizes" (least, median and greatest "height" and "width"), and where there is a training side its
+    "leaks", "mean" and "deviation" (by channel, from 0 to 1).
     Raises UserError for broken pictures unless ``skip_broken``, and for a side of which none is left.
     """
     total = sum(map(len, tables.values()))
@@ -180,11 +181,18 @@ def prepare_splits(
         facts["mean"], facts["deviation"] = mean_and_deviation(sides["train"].looks)
     facts["pictures"] = {side: len(prepared) for side, prepared in sides.items()}
     facts["kept"] = {side: prepared.kept for side, prepared in sides.items()}
+    facts["sizes"] = {side: _extent(prepared.shapes) for side, prepared in sides.items() if len(prepared)}
     examples = {
         side: _examples(prepared, geometry, augmentation if side == "train" else None)
         for side, prepared in sides.items()
     }
     return examples, facts
+
+
+def _extent(shapes: NDArray[np.int64]) -> dict[str, list[float]]:
+    """Least, median and greatest height and width of pictures of these shapes, N × 3."""
+    ends = np.quantile(shapes[:, :2], [0, 0.5, 1], axis=0, method="nearest").T.tolist()
+    return dict(zip(("height", "width"), ends, strict=True))
 
 
 def prepare_one(

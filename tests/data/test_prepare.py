@@ -197,6 +197,15 @@ def test_without_room_pictures_are_decoded_when_they_are_needed(
     assert {**uncached, "kept": cached["kept"]} == cached
 
 
+def test_the_facts_tell_least_median_and_greatest_sizes_of_the_pictures_as_they_came(tmp_path: Path) -> None:
+    sizes = [(20, 31), (40, 32), (60, 90)]
+    pictures = files(
+        tmp_path, {f"{k}.png": photograph(k, height=h, width=w) for k, (h, w) in enumerate(sizes)}
+    )
+    facts = prepare_splits({"train": pictures}, set(), Geometry(16, 16), None)[1]
+    assert facts["sizes"] == {"train": {"height": [20, 40, 60], "width": [31, 32, 90]}}
+
+
 # ---- broken pictures
 
 
