@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,8 @@ Stop = Callable[[], bool]
 
 #: The folder, in the one a person is in, where runs without --out go.
 _RUNS = "runs"
+#: Weights that are no file or run, whatever lies in the folder a person is in.
+_NO_PATHS = ("auto", "none", "imagenet")
 
 
 def task_name(task: Task) -> str:
@@ -50,10 +53,12 @@ def task_name(task: Task) -> str:
 
 def new_run(task: Task, out: Path | None, measured: Mapping[str, Any] | None = None) -> Run:
     """The run folder with its settings, before anything is read."""
-    # The run must find its data, and a net of one's own, from any folder it is resumed in.
+    # The run must find its data, and a net or weights of one's own, from any folder it is resumed in.
     places = {"data": str(Path(task.data).absolute())}
     if ".py:" in (net := str(getattr(task, "net", ""))):
         places["net"] = str(Path(net).absolute())
+    if Path(weights := typed.flatten(task).get("weights", "auto")).exists() and weights not in _NO_PATHS:
+        places["weights"] = str(Path(weights).absolute())
     task = typed.replace(task, {**typed.flatten(task), **places})
     name = task_name(task)
     if out is None:
@@ -118,6 +123,24 @@ def carry_on(run: Run, *, quiet: bool = False, stop: Stop | None = None) -> bool
             return _carry_on(run, quiet, asked)
 
 
+@contextmanager
+def _counted(run: Run) -> Iterator[None]:
+    """Within, seconds and peak memory are counted; what a run took before it was cut off is added to."""
+    import resource
+
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        before = run.read("cost.json") or {"seconds": 0.0, "peak_memory": 0}
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        seconds = before["seconds"] + time.monotonic() - began
+        cost = {"seconds": round(seconds, 1), "peak_memory": max(before["peak_memory"], peak)}
+        if run.path.is_dir():
+            run.write("cost.json", cost)
+
+
 def _carry_on(run: Run, quiet: bool, stop: Stop) -> bool:
     from simplecell import artefact
     from simplecell.learn.journal import Journal
@@ -128,9 +151,9 @@ def _carry_on(run: Run, quiet: bool, stop: Stop) -> bool:
     device = _prepare_machine(task)
     splits = task.load()
     _same_data(run, splits)
-    run.write("data.json", {**splits.facts, "meaning": splits.meaning, "digest": _digest(splits)})
+    run.write("data.json", {**splits.facts, "meaning": splits.meaning, "digest": digest_of(splits)})
     run.write("environment.json", environment(device))
-    with Journal(run.path / "metrics.jsonl", quiet=quiet) as journal:
+    with Journal(run.path / "metrics.jsonl", quiet=quiet) as journal, _counted(run):
         world = Surroundings(
             seed=task.machine.seed,
             device=device,
@@ -152,8 +175,10 @@ def _carry_on(run: Run, quiet: bool, stop: Stop) -> bool:
         if run.initial.is_file():
             artefact.restore(net.get_submodule("body"), artefact.read_tensors(run.initial), run.initial)
         world = changed(world, precision=task.machine.precision)
+        journal.show_beginning(net, splits.train, task.machine.seed)
         if not run_stages(net, task.stages(net, splits), world):
             return False
+        journal.show_end(net, splits.train)
     _finish(run, task, net, splits, device)
     return True
 
@@ -262,7 +287,7 @@ def _settle(run: Run, task: Task, splits: Splits, world: Surroundings) -> Task:
     return task
 
 
-def _digest(splits: Splits) -> str:
+def digest_of(splits: Splits) -> str:
     """A fingerprint of which examples are on which side."""
     digest = hashlib.sha256()
     for name in ("train", "validation", "test", *sorted(splits.others)):
@@ -273,7 +298,7 @@ def _digest(splits: Splits) -> str:
 
 def _same_data(run: Run, splits: Splits) -> None:
     before = run.read("data.json")
-    if before is not None and run.checkpoint.is_file() and before.get("digest") != _digest(splits):
+    if before is not None and run.checkpoint.is_file() and before.get("digest") != digest_of(splits):
         raise UserError(
             "the data are not those that this run began with",
             where=run.path,
@@ -300,18 +325,21 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def _finish(run: Run, task: Task, net: nn.Module, splits: Splits, device: torch.device) -> None:
-    """Measure on the test side and write the artefact: the last thing a run does."""
+    """Measure on the test side, write the artefact and the page: the last things a run does."""
     from simplecell import artefact
+    from simplecell.commands.report import write_report
     from simplecell.learn.evaluate import collect
 
     figures: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     if len(splits.test):
-        rows = collect(task.measure, net, splits.test, device)
+        known["test"] = rows = collect(task.measure, net, splits.test, device)
         figures = {name: figure.to_json() for name, figure in task.figures(rows, splits.meaning).items()}
     settings = typed.to_table(task, places=False)
     settings.update({key: _without_folder(value) for key, value in settings.items() if key == "net"})
     header = artefact.Header(_without_folder(task_name(task)), settings, splits.meaning, figures)
     artefact.write(run.artefact, net, header)
+    write_report(run, task, net, splits, device, known=known)
 
 
 def _without_folder(name: str) -> str:

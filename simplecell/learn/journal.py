@@ -12,6 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from torch import nn
+
+from simplecell.data.batches import Examples
+from simplecell.learn.events import Events
+
 #: Seconds between two lines of progress where the output is no terminal.
 _PLAIN_EVERY = 10.0
 
@@ -24,7 +29,7 @@ class Journal:
 
     def __init__(self, path: Path, *, quiet: bool = False, out: TextIO | None = None) -> None:
         self._file = open(path, "ab")  # noqa: SIM115 - closed by __exit__
-        self._events = None if importlib.util.find_spec("tensorboard") is None else _events(path.parent)
+        self._events = None if importlib.util.find_spec("tensorboard") is None else Events(path.parent)
         self._show = None if quiet else _Progress(out or sys.stderr)
 
     def __enter__(self) -> Journal:
@@ -58,9 +63,7 @@ class Journal:
             error.filename = self._file.name  # a full disk names no file
             raise
         if self._events is not None:
-            for kind in ("train", "validation", "rate"):
-                for name, value in line.get(kind, {}).items():
-                    self._events.add_scalar(f"{line['stage']}/{kind}/{name}", value, line["step"])
+            self._events.scalars(line)
         if self._show is not None:
             self._show.record(line)
 
@@ -69,16 +72,20 @@ class Journal:
         if self._show is not None:
             self._show.begin(stage, steps, done, pictures)
 
+    def show_beginning(self, net: nn.Module, examples: Examples, seed: int) -> None:
+        """Show TensorBoard, where it is installed, training pictures and the net, once a run."""
+        if self._events is not None and self.position() == 0:
+            self._events.beginning(net, examples, seed)
+
+    def show_end(self, net: nn.Module, examples: Examples) -> None:
+        """Show TensorBoard, where it is installed, what the net has learnt."""
+        if self._events is not None:
+            self._events.ending(net, examples)
+
     def step(self, done: int) -> None:
         """A step was done."""
         if self._show is not None:
             self._show.step(done)
-
-
-def _events(folder: Path) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder))
 
 
 class _Progress:

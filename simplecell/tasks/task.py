@@ -20,6 +20,8 @@ from simplecell.learn.stages import At, Fit, Learn, Stage, Stream, Terms, Update
 from simplecell.metrics.intervals import Figure
 from simplecell.own_code import run_file
 from simplecell.predictions import Prediction
+from simplecell.report.evidence import Evidence
+from simplecell.report.section import Section
 from simplecell.tasks import TASKS
 
 __all__ = [
@@ -109,6 +111,10 @@ class Task(Protocol):
         ask: Any,
     ) -> Iterator[Prediction]:
         """Answers for (path, picture H, W, C uint8), in order."""
+        ...
+
+    def sections(self, evidence: Evidence) -> Sequence[Section]:
+        """What the run's page shows beyond data, curves, settings and cost; a task may be without it."""
         ...
 
 

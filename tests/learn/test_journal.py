@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -183,51 +181,40 @@ def test_the_bar_is_taken_away_after_an_error(path: Path) -> None:
 # ---- TensorBoard
 
 
-class Events:
-    """Stands for TensorBoard's writer."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder, self.closed = folder, False
-        self.scalars: list[tuple[str, float, int]] = []
-
-    def add_scalar(self, name: str, value: float, step: int) -> None:
-        self.scalars.append((name, value, step))
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def pretend_tensorboard(patch: pytest.MonkeyPatch, installed: bool) -> None:
-    found = importlib.util.find_spec
-
-    def find(name: str, package: str | None = None) -> Any:
-        return (found("json") if installed else None) if name == "tensorboard" else found(name, package)
-
-    patch.setattr(importlib.util, "find_spec", find)
-    fake = ModuleType("torch.utils.tensorboard")
-    fake.SummaryWriter = Events  # type: ignore[attr-defined]
-    patch.setitem(sys.modules, "torch.utils.tensorboard", fake)
-
-
-def test_tensorboard_gets_the_scalars_where_it_is_installed(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pretend_tensorboard(monkeypatch, installed=True)
+def test_tensorboard_gets_the_scalars_where_it_is_installed(path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     with Journal(path, quiet=True) as journal:
         journal.record(STEP)
         journal.record(EPOCH)
-        events: Any = journal._events
-        assert events.folder == str(path.parent)
-        assert events.scalars == [
-            ("learn/train/net/loss", 0.25, 3),
-            ("learn/rate/net", 0.1, 3),
-            ("learn/validation/accuracy", 0.75, 6),
-        ]
-    assert events.closed
+    events = reader.EventAccumulator(str(path.parent)).Reload()
+    told = {name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    assert told == {
+        "learn/train/net/loss": [(3, 0.25)],
+        "learn/rate/net": [(3, pytest.approx(0.1))],
+        "learn/validation/accuracy": [(6, 0.75)],
+    }
 
 
-def test_without_tensorboard_nothing_is_imported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_tensorboard(monkeypatch, installed=False)
+def test_without_tensorboard_nothing_is_written_and_showing_does_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> Any:
+        return None if name == "tensorboard" else found(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
     with Journal(path, quiet=True) as journal:
+        nothing: Any = None  # whatever is touched would raise
+        journal.show_beginning(nothing, nothing, 0)
         journal.record(STEP)
+        journal.show_end(nothing, nothing)
     assert [p.name for p in path.parent.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_run_that_goes_on_does_not_show_its_beginning_again(path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    path.write_text(json.dumps(STEP) + "\n")
+    with Journal(path, quiet=True) as journal:
+        nothing: Any = None
+        journal.show_beginning(nothing, nothing, 0)

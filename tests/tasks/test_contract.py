@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,12 @@ class TestClassify(TaskContract):
     def inputs(self) -> list[tuple[str, Any]]:
         table = read_source(Path(Classify.tiny().data)).tables["all"]
         return [(table.ids[k], table.pictures.read(k)) for k in range(0, len(table), 9)]
+
+
+class TestWhiteningAndViews(TestClassify):
+    """A fit before learning, and answers from six views."""
+
+    settings: ClassVar[dict[str, Any]] = {"net": "airbench", "views": 6}
 
 
 class TestGan(TaskContract):
