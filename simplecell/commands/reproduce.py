@@ -49,6 +49,16 @@ _AIRBENCH: dict[str, Any] = {
     "shift": 2,
     "views": 6,
 }
+_RESNET: dict[str, Any] = {
+    "validation": 0.0,
+    "batch_size": 128,
+    "optimiser": "sgd",
+    "learning_rate": 0.1,
+    "schedule": "step",
+    "weight_decay": 1e-4,
+    "smoothing": 0.0,
+    "shift": 4,
+}
 
 ENTRIES: dict[str, Entry] = {
     "mnist-small": Entry(
@@ -61,6 +71,17 @@ ENTRIES: dict[str, Entry] = {
         {"epochs": 8.0, "learning_rate": 0.01, "weight_decay": 0.02, "shift": 2, "validation": 0.0},
         seeds=5,
         hours=0.05,
+    ),
+    "cifar10-airbench": Entry(
+        "Jordan 2024, 9.9 epochs and a look-ahead optimiser",
+        "accuracy",
+        "94.01 %",
+        "?",
+        "classify",
+        "cifar10",
+        {**_AIRBENCH, "epochs": 20.0},
+        seeds=3,
+        hours=1.2,
     ),
 }
 

@@ -123,7 +123,7 @@ def calibration_error(
         by_range = np.bincount(rows[:, 0].astype(np.int64), weights=rows[:, 1], minlength=bins)
         return float(np.abs(by_range).sum() / len(rows))
 
-    return bootstrap(np.column_stack([place, excess]), error, seed=seed)
+    return bootstrap(np.column_stack([place, excess]), error, seed=seed, centred=True)
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,15 @@ def bootstrap(
     seed: int = 0,
     resamples: int = 1000,
     confidence: float = 0.95,
+    centred: bool = False,
 ) -> Figure:
     """A statistic of rows, with the percentile interval of its bootstrap distribution.
 
     rows: N or N × columns, one row an example: rows are drawn with replacement, whole.
     statistic: takes rows such as these and gives a number; None is the mean of N numbers, and fast.
     seed: the same seed, rows and arguments give the same interval.
+    centred: move the distribution so that its mean is the value, and cut it off at 0. It is for a sum of
+    absolute values, which resampling makes larger by as much again as the examples have already.
     Resamples whose statistic is not finite (a recall without positives) are left out of the interval.
     Raises ValueError where there is no row, or where the mean of more than one column is asked for.
     """
@@ -80,6 +83,8 @@ def bootstrap(
             for indices in _resamplings(len(rows), resamples, seed)
         ]
     )
+    if centred:
+        draws = np.maximum(draws + value - draws.mean(), 0.0)
     return _percentile(value, draws, confidence)
 
 

@@ -32,7 +32,28 @@ class TestClassify(TaskContract):
 class TestWhiteningAndViews(TestClassify):
     """A fit before learning, and answers from six views."""
 
-    settings: ClassVar[dict[str, Any]] = {"net": "airbench", "views": 6}
+    settings: ClassVar[dict[str, Any]] = {"net": "airbench", "width": 4, "views": 6}
+
+
+class TestFirstWeightsAndPenalties(TestClassify):
+    """First weights from a batch, terms beside the loss, and a limit on the weights."""
+
+    settings: ClassVar[dict[str, Any]] = {
+        "net": "second-cnn",
+        "width": 8,
+        "activation": "leaky",
+        "order": "conv-act-bn",
+        "init": "lsuv",
+        "l1": 1e-5,
+        "l2": 1e-4,
+        "max_norm": 3.0,
+    }
+
+
+class TestAuxiliaryHeads(TestClassify):
+    """A net that gives several logits while it learns."""
+
+    settings: ClassVar[dict[str, Any]] = {"net": f"{Path(__file__).parent}/fixtures/two_heads.py:build"}
 
 
 class TestGan(TaskContract):
