@@ -4,8 +4,8 @@
 
 Three sides train the same net with AdamW on the same batch, with two threads, a step each in turn:
 
-- plain: as one writes it, pictures as N, C, H, W floats that are normalised already, the optimiser as made
-  by default;
+- plain: as one writes it, torchvision's net where it has it, in float32, pictures as N, C, H, W floats that
+  are normalised already, the optimiser as made by default;
 - bare: forward, backward and step alone, as simplecell lays them out (uint8 pictures normalised in the
   net, channels last, fused optimiser, the precision that is measured faster), with no loop around;
 - ours: a step of simplecell's loop.
@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,6 @@ from simplecell import nets
 from simplecell.data.batches import Batch, Splits
 from simplecell.learn.journal import Journal
 from simplecell.learn.loop import StageRun, Surroundings
-from simplecell.learn.losses import cross_entropy
 from simplecell.learn.measure import faster_precision
 from simplecell.learn.optimisers import optimiser
 from simplecell.learn.schedules import constant
@@ -45,28 +45,45 @@ from simplecell.nets.normalising import Normalised
 
 THREADS = 2
 LEAST_SPEED, MOST_OVERHEAD = 1.15, 0.02
-CLASSES, RATE, DECAY = 10, 1e-3, 0.01
+CLASSES, RATE, DECAY, AUXILIARY = 10, 1e-3, 0.01, 0.3
 
 
 @dataclass(frozen=True)
 class Case:
-    """A net and the pictures it is measured on. rounds: steps of each side whose median counts."""
+    """A net and the pictures it is measured on.
+
+    rounds: steps of each side whose median counts. theirs: torchvision's net of that name, where it has it.
+    """
 
     name: str
-    build: Callable[[], nn.Module]
     shape: tuple[int, int, int, int]  # N, C, H, W
     rounds: int
+    theirs: Callable[..., nn.Module] | None = None
 
+    def build(self) -> nn.Module:
+        _, channels, height, width = self.shape
+        return nets.build(self.name, channels=channels, classes=CLASSES, height=height, width=width)
 
-def named(net: str) -> Callable[[], nn.Module]:
-    return lambda: nets.build(net, channels=1, classes=CLASSES, height=28, width=28)
+    def build_plain(self) -> nn.Module:
+        return self.theirs(num_classes=CLASSES) if self.theirs else self.build()
 
 
 CASES = (
-    Case("small", named("small"), (256, 1, 28, 28), 60),
-    Case("lenet5", named("lenet5"), (256, 1, 28, 28), 100),
-    Case("resnet18", lambda: torchvision.models.resnet18(num_classes=CLASSES), (16, 3, 128, 128), 20),
+    Case("small", (256, 1, 28, 28), 60),
+    Case("lenet5", (256, 1, 28, 28), 100),
+    Case("alexnet", (16, 3, 128, 128), 12, torchvision.models.alexnet),
+    Case("vgg11", (8, 3, 96, 96), 5, torchvision.models.vgg11),
+    Case("googlenet", (16, 3, 128, 128), 12, partial(torchvision.models.googlenet, init_weights=True)),
+    Case("resnet18", (16, 3, 128, 128), 20, torchvision.models.resnet18),
+    Case("resnet50", (8, 3, 128, 128), 10, torchvision.models.resnet50),
 )
+
+
+def total_loss(given: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    """Cross-entropy of the logits, and 0.3 of that of auxiliary heads' (Szegedy et al. 2015, section 5)."""
+    logits, *auxiliary = given if isinstance(given, tuple) else (given,)
+    others = sum(F.cross_entropy(each.float(), labels) for each in auxiliary)
+    return F.cross_entropy(logits.float(), labels) + AUXILIARY * others
 
 
 class OneBatch:
@@ -84,13 +101,13 @@ class OneBatch:
 
 
 def plain(case: Case, pictures: Tensor, labels: Tensor) -> Callable[[], None]:
-    net = case.build().train()
+    net = case.build_plain().train()
     ready = pictures.contiguous().float().div(255).sub(0.5).div(0.5)  # N, C, H, W
     rule = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
 
     def step() -> None:
         rule.zero_grad()
-        F.cross_entropy(net(ready), labels).backward()
+        total_loss(net(ready), labels).backward()
         rule.step()
 
     return step
@@ -111,7 +128,7 @@ def bare(case: Case, pictures: Tensor, labels: Tensor, precision: str) -> Callab
     def step() -> None:
         rule.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            loss = F.cross_entropy(net(pictures).float(), labels)
+            loss = total_loss(net(pictures), labels)
         loss.backward()
         rule.step()
 
@@ -124,9 +141,8 @@ def ours(case: Case, pictures: Tensor, labels: Tensor, folder: Path) -> tuple[Ca
     batch = {"id": [str(row) for row in range(len(labels))], "picture": pictures, "label": labels}
 
     def loss(net: nn.Module, batch: Batch, at: At) -> Terms:
-        return Terms(
-            {"cross_entropy": cross_entropy(net(batch["picture"]), batch)}, count=len(batch["label"])
-        )
+        total = total_loss(net(batch["picture"]), batch["label"])
+        return Terms({"cross_entropy": total}, count=len(batch["label"]))
 
     rule = optimiser("adamw", weight_decay=DECAY)
     examples = OneBatch(batch)

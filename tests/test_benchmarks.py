@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass looks its module up
     spec.loader.exec_module(module)
     return module
 
@@ -65,3 +68,70 @@ def test_a_race_without_a_peer_fails_and_says_what_to_install(
     assert capsys.readouterr().err.startswith(
         f"{peer}, a peer of this benchmark, is not installed; pip install simplecell[bench]"
     )
+
+
+def test_an_answers_ratio_is_of_turns_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow minute that hits both sides of a turn leaves the ratio as it is."""
+    inference = load("inference")
+    now = 0.0
+    slow = [1, 1, 1, 50, 1, 1, 1]  # two of these turns warm up
+
+    def tick() -> float:
+        return now
+
+    def spend(factor: float) -> Any:
+        turns = iter(slow)
+
+        def answer() -> None:
+            nonlocal now
+            now += factor * next(turns)
+
+        return answer
+
+    monkeypatch.setattr(inference.time, "perf_counter", tick)
+    found = inference.ratio_of({"torchvision": spend(3.0), "ours": spend(2.0)}, turns=5)
+    assert found["ratio"] == pytest.approx(1.5)
+    assert found["quartiles"] == pytest.approx([1.5, 1.5])
+    assert found["seconds"] == pytest.approx({"torchvision": 3.0, "ours": 2.0})
+
+
+def test_a_row_that_misses_the_goal_says_so() -> None:
+    inference = load("inference")
+    row = {
+        "net": "resnet50",
+        "batch": 16,
+        "seconds": {"torchvision": 0.2, "ours": 0.1},
+        "ratio": 2.0,
+        "quartiles": [1.9, 2.1],
+    }
+    expected = "| resnet50 | 16 | 200.0 ms | 100.0 ms | 2.00 (1.90–2.10)"
+    assert inference.line({**row, "reached": True}) == expected + " |"
+    assert inference.line({**row, "reached": False}) == expected + " MISSED |"
+
+
+def test_the_sides_of_an_answer_are_one_net() -> None:
+    inference = load("inference")
+    theirs, ours = inference.pair("resnet18")
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert inference.disagreement(theirs(pictures), ours(pictures)) < inference.AGREEMENT
+        assert inference.disagreement(theirs(pictures), ours(pictures + 0.1)) > inference.AGREEMENT
+    kinds = {type(module) for module in ours.modules()}
+    assert torch.nn.BatchNorm2d not in kinds
+
+
+def test_a_steps_loss_counts_each_auxiliary_head_three_tenths() -> None:
+    step = load("step")
+    labels = torch.tensor([0, 1])
+    main, first, second = (torch.randn(2, 10) for _ in range(3))
+    loss = torch.nn.functional.cross_entropy
+    expected = loss(main, labels) + 0.3 * (loss(first, labels) + loss(second, labels))
+    torch.testing.assert_close(step.total_loss((main, first, second), labels), expected)
+    torch.testing.assert_close(step.total_loss(main, labels), loss(main, labels))
+
+
+def test_both_sides_of_a_step_have_as_many_parameters() -> None:
+    for case in load("step").CASES:
+        with torch.device("meta"):
+            ours, theirs = case.build(), case.build_plain()
+        assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())

@@ -66,8 +66,8 @@ class TrainedRun:
         named = [pictures] if isinstance(pictures, str | Path) else pictures
         options = typed.replace(self.opened.task.Ask(), ask)
         source = Pictures(paths_of([str(p) for p in named]))
-        with evaluating(self.net):
-            answers = list(self.opened.task.predict(self.net, self.opened.meaning, source, options))
+        with evaluating(self.opened.answering) as net:
+            answers = list(self.opened.task.predict(net, self.opened.meaning, source, options))
         if source.faults:
             raise source.faults[0][1]
         return answers

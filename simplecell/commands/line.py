@@ -19,7 +19,8 @@ from simplecell.run import Run, runs_in
 from simplecell.tasks import TASKS
 
 RUN = Annotated[Path, Parameter(help="run folder")]
-NET = Annotated[str, Parameter(help="run folder or model.safetensors")]
+NET = Annotated[str, Parameter(help="run folder, model.safetensors, timm:NAME or torchvision:NAME")]
+WEIGHTS = Annotated[str, Parameter(help="of timm:NAME or torchvision:NAME: a name, a file or a run")]
 
 
 def train_command(name: str, *, helping: bool) -> Callable[..., int]:
@@ -118,6 +119,7 @@ def evaluate(
     out: Annotated[
         Path | None, Parameter(name=("--out", "-o"), help="also write the figures there, as JSON")
     ] = None,
+    weights: WEIGHTS = "auto",
     device: DEVICE = "auto",
     threads: THREADS = 0,
     json: JSON = False,
@@ -125,7 +127,9 @@ def evaluate(
     """The figures of a trained net, with 95 % intervals."""
     from simplecell.commands import predict
 
-    return predict.evaluate(run, data, json_document=json, device=device, threads=threads, out=out)
+    return predict.evaluate(
+        run, data, weights=weights, json_document=json, device=device, threads=threads, out=out
+    )
 
 
 def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int]:
@@ -139,6 +143,7 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
             "pictures", Annotated[str, Parameter(help="files, folders, globs; - reads names from stdin")]
         ),
         *options,
+        flags.own("weights", WEIGHTS, "auto"),
         flags.own("form", Annotated[str, Parameter(name="--format", help="table, json or csv")], "table"),
         flags.own("device", DEVICE, "auto"),
         flags.own("threads", THREADS, 0),
@@ -149,9 +154,8 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
     def call(given: dict[str, Any]) -> int:
         from simplecell.commands.predict import predict
 
-        common = flags.taken(
-            given, {"run": "", "pictures": (), "form": "table", "device": "auto", "threads": 0, "json": False}
-        )
+        defaults = {"run": "", "pictures": (), "weights": "auto", "form": "table", "json": False}
+        common = flags.taken(given, {**defaults, "device": "auto", "threads": 0})
         if not common["pictures"]:
             raise UserError(
                 "no picture is named", remedy="name files, folders or globs after the run, or - for stdin"
@@ -164,6 +168,7 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
             common["run"],
             common["pictures"],
             typed.replace(ask(), given),
+            weights=common["weights"],
             form=common["form"],
             json_lines=common["json"],
             device=common["device"],
@@ -175,9 +180,13 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
 
 def _ask_of(words: Sequence[str]) -> Any:
     """The options class of the task of the first word that is a net; classify's where there is none."""
+    from simplecell.commands.opening import is_published
+
     for word in words:
         path = Path(word)
         try:
+            if is_published(word):
+                break
             if (path / "settings.toml").is_file():
                 return _task_class(Run(path).settings()["task"]).Ask
             if path.suffix == ".safetensors" and path.is_file():
@@ -211,12 +220,17 @@ def runs(
     prune: Annotated[
         bool, Parameter(negative=(), help="delete checkpoints of finished runs and runs that never stepped")
     ] = False,
+    html: Annotated[Path | None, Parameter(help="write the comparison of two or more as a page")] = None,
     json: JSON = False,
 ) -> int:
     """List runs, or compare them: settings that differ, figures, curves."""
     from simplecell.commands import compare
 
     folders = [path for path in runs if not (path / "settings.toml").is_file()]
+    if html is not None:
+        if len(runs) < 2:
+            raise UserError("a comparison is of two runs or more", where="--html", remedy="name the runs")
+        return compare.write_page([Run.open(path) for path in runs], html)
     if len(runs) > 1:
         return compare.compare([Run.open(path) for path in runs], json)
     if len(runs) == 1 and not folders:

@@ -81,16 +81,24 @@ def _read(path: Path) -> Any:
 
 
 def predict(
-    named: str, pictures: Sequence[str], ask: Any, *, form: str, json_lines: bool, device: str, threads: int
+    named: str,
+    pictures: Sequence[str],
+    ask: Any,
+    *,
+    weights: str,
+    form: str,
+    json_lines: bool,
+    device: str,
+    threads: int,
 ) -> int:
     """Answer for each picture on stdout; status 2 where one could not be read (each is told on stderr)."""
     from simplecell.commands.opening import open_net
     from simplecell.learn.evaluate import evaluating
 
-    opened = open_net(named, device=device, threads=threads)
+    opened = open_net(named, weights=weights, device=device, threads=threads)
     source = Pictures(paths_of(pictures))
-    with evaluating(opened.net):
-        answers = opened.task.predict(opened.net, opened.meaning, source, ask)
+    with evaluating(opened.answering) as net:
+        answers = opened.task.predict(net, opened.meaning, source, ask)
         _write(answers, "json" if json_lines else form)
     for _, error in source.faults:
         eyes.say(str(error))
@@ -113,13 +121,13 @@ def _write(answers: Iterable[Prediction], form: str) -> None:
 
 
 def evaluate(
-    named: str, data: str, *, json_document: bool, device: str, threads: int, out: Path | None
+    named: str, data: str, *, weights: str, json_document: bool, device: str, threads: int, out: Path | None
 ) -> int:
     """The figures on the run's test side, or on other data."""
     from simplecell.commands.opening import open_net
     from simplecell.run import to_json, write_atomically
 
-    opened = open_net(named, device=device, threads=threads)
+    opened = open_net(named, weights=weights, device=device, threads=threads)
     with eyes.progress(json_document):
         if data:
             examples = opened.task.open(str(Path(data).absolute()), opened.meaning)

@@ -46,7 +46,8 @@ def fetch(url: str | Sequence[str], to: Path, *, checksum: str, size: int | None
     """Fetch a file to ``to`` unless it is there already, and return ``to``.
 
     url: where it is (http or https); with several, each is tried in turn until one gives the file.
-    checksum: "sha256:" or "md5:" and the hexadecimal digits that were published.
+    checksum: "sha256:" or "md5:" and the hexadecimal digits that were published, or the first of them (as in
+    the names of PyTorch's weights).
     size: in bytes; None where it was not published, and then only the checksum decides.
 
     How far it is, in bytes, is told (see ``simplecell.telling``); the total is 0 where nobody knows it.
@@ -92,12 +93,12 @@ def fetch(url: str | Sequence[str], to: Path, *, checksum: str, size: int | None
 
 
 def matches(path: Path, size: int | None, checksum: str) -> bool:
-    """Whether the file has this size (None: any) and this checksum."""
+    """Whether the file has this size (None: any) and a checksum that begins with these digits."""
     if size is not None and path.stat().st_size != size:
         return False
     algorithm, _, digits = checksum.partition(":")
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == digits.lower()
+        return hashlib.file_digest(file, algorithm).hexdigest().startswith(digits.lower())
 
 
 def _fetch_part(urls: Sequence[str], part: Path, to: Path, size: int | None, checksum: str) -> None:

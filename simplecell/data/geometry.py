@@ -20,6 +20,7 @@ from torch.nn.functional import interpolate
 from simplecell.errors import UserError
 
 WAYS = ("crop", "squash", "letterbox")
+FILTERS = ("bilinear", "bicubic")
 
 #: The grey that fills what a letterbox leaves empty, as in Darknet and YOLO.
 LETTERBOX_GREY = 114
@@ -37,6 +38,7 @@ class Geometry:
         both sides regardless of shape; "letterbox" fits the whole picture inside and pads with grey.
     channels: 1 (grey) or 3 (RGB).
     margin: for "crop", the share of each side that is kept: 0.875 is ImageNet's 256 → 224.
+    filter: "bilinear" or "bicubic", both antialiased.
 
     Raises UserError for values outside these.
     """
@@ -46,6 +48,7 @@ class Geometry:
     how: str = "crop"
     channels: int = 3
     margin: float = 1.0
+    filter: str = "bilinear"
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -54,13 +57,17 @@ class Geometry:
                 where="geometry",
                 remedy="give a height and a width of at least 1",
             )
-        if self.how not in WAYS:
-            near = get_close_matches(self.how, WAYS, 1, 0)[0]
-            raise UserError(
-                f"no way to fit a picture is called {self.how!r}",
-                where="geometry",
-                remedy=f"did you mean {near!r}? There are {', '.join(WAYS)}",
-            )
+        for name, kind, known in (
+            (self.how, "way to fit a picture", WAYS),
+            (self.filter, "filter to resize by", FILTERS),
+        ):
+            if name not in known:
+                near = get_close_matches(name, known, 1, 0)[0]
+                raise UserError(
+                    f"no {kind} is called {name!r}",
+                    where="geometry",
+                    remedy=f"did you mean {near!r}? There are {', '.join(known)}",
+                )
         if self.channels not in (1, 3):
             raise UserError(
                 f"pictures cannot have {self.channels} channels",
@@ -96,7 +103,7 @@ class Geometry:
         return with_channels(placed(picture), self.channels)
 
     def _squash(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return resize(picture, self.height, self.width)
+        return resize(picture, self.height, self.width, self.filter)
 
     def _crop(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         picture = self._without_far_ends(picture)
@@ -110,7 +117,7 @@ class Geometry:
             wide = tall * width // height
         top = round((tall - self.height) / 2)
         left = round((wide - self.width) / 2)
-        resized = resize(picture, tall, wide)
+        resized = resize(picture, tall, wide, self.filter)
         return np.ascontiguousarray(resized[top : top + self.height, left : left + self.width])
 
     def _without_far_ends(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -129,7 +136,7 @@ class Geometry:
         top = (self.height - tall) // 2
         left = (self.width - wide) // 2
         boxed = np.full((self.height, self.width, channels), LETTERBOX_GREY, dtype=np.uint8)
-        boxed[top : top + tall, left : left + wide] = resize(picture, tall, wide)
+        boxed[top : top + tall, left : left + wide] = resize(picture, tall, wide, self.filter)
         return boxed
 
     def to_json(self) -> dict[str, Any]:
@@ -148,9 +155,11 @@ class Geometry:
         return cls(**values)
 
 
-def resize(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The picture (uint8, H, W, C) at another size, bilinear and antialiased as in Pillow: uint8, height,
-    width, C. A picture of that size is returned as it is."""
+def resize(
+    picture: NDArray[np.uint8], height: int, width: int, filter: str = "bilinear"
+) -> NDArray[np.uint8]:
+    """The picture (uint8, H, W, C) at another size, bilinear or bicubic, and antialiased as in Pillow:
+    uint8, height, width, C. A picture of that size is returned as it is."""
     if picture.shape[:2] == (height, width):
         return picture
     if not picture.flags.writeable or min(picture.strides) < 0:  # torch takes neither
@@ -158,7 +167,7 @@ def resize(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     # The batch dimension comes first: added after permuting it would hide that this is channels-last, and
     # torch would turn the picture round and back, for three times the time.
     channels_last = torch.from_numpy(picture)[None].permute(0, 3, 1, 2)  # 1, C, H, W
-    resized = interpolate(channels_last, (height, width), mode="bilinear", antialias=True)
+    resized = interpolate(channels_last, (height, width), mode=filter, antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 

@@ -150,7 +150,7 @@ class PictureExamples:
             for place in places:
                 top, left, height, width = boxes[place]
                 box = self.full.read(int(rows[place]))[top : top + height, left : left + width]
-                pictures[place] = with_channels(resize(box, tall, wide), channels)
+                pictures[place] = with_channels(resize(box, tall, wide, self.geometry.filter), channels)
             some = slice(places.start, places.stop)
             pictures[some] = augmentation.each(pictures[some], address.take(some))
 

@@ -179,7 +179,7 @@ class StageRun:
                 step += 1
                 epoch_ends = step % self.steps_an_epoch == 0 or step == self.steps
                 self._journal_step(at, step, epoch_ends)
-                if epoch_ends:
+                if self._evaluation_is_due(step):
                     self._evaluate(step)
                     ended = self._patience_is_over()
                 stopping = world.stop()
@@ -292,6 +292,10 @@ class StageRun:
             self.best = {key: t.clone() for key, t in state_of(judged).items()}
         else:
             self.without_better += 1
+
+    def _evaluation_is_due(self, step: int) -> bool:
+        epoch, within = divmod(step, self.steps_an_epoch)
+        return step == self.steps or (within == 0 and epoch % self.stage.evaluate_every == 0)
 
     def _patience_is_over(self) -> bool:
         return self.stage.patience is not None and self.without_better >= self.stage.patience

@@ -87,8 +87,9 @@ class Learn:
     streams: the first sets the epoch. With one, ``loss`` gets its batch; with several, a mapping from the
     stream's name to its batch. prepare(net, batch, at): computes what the updates of a step share.
     epochs: passes over the first stream, also a fraction. ema: decay of the weights' moving average,
-    which then is what is evaluated and kept. accumulate: batches a step. patience: evaluations without a
-    better headline figure before the stage ends; the best net is kept then.
+    which then is what is evaluated and kept. accumulate: batches a step. evaluate_every: epochs from one
+    evaluation to the next; the end of the stage always has one. patience: evaluations without a better
+    headline figure before the stage ends; the best net is kept then.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Learn:
     prepare: Callable[[nn.Module, Any, At], Any] | None = None
     ema: float | None = None
     accumulate: int = 1
+    evaluate_every: int = 1
     patience: int | None = None
 
 

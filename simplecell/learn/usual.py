@@ -12,9 +12,10 @@ from torch import nn
 
 from simplecell.data.batches import Batch, Examples
 from simplecell.learn.optimisers import optimiser, usual_rate
+from simplecell.learn.regular import max_norm, penalties
 from simplecell.learn.schedules import schedule
 from simplecell.learn.settings import Training
-from simplecell.learn.stages import At, Learn, Stream, Terms, Update
+from simplecell.learn.stages import At, Learn, NamedParameters, Stream, Terms, Update
 
 _STEPS = 1500  # what "auto" epochs aim at: enough for a small net on a small set, seconds a thousand
 
@@ -56,13 +57,15 @@ def one_update(
     """
     assert isinstance(asked.batch_size, int) and isinstance(asked.weight_decay, float)
     assert isinstance(asked.learning_rate, float) and isinstance(asked.epochs, float)
+    parameters = [(each, p) for each, p in net.named_parameters() if p.requires_grad]
     update = Update(
         name,
-        [(each, p) for each, p in net.named_parameters() if p.requires_grad],
+        parameters,
         optimiser(asked.optimiser, momentum=asked.momentum, weight_decay=asked.weight_decay),
-        loss,
+        _penalised(loss, parameters, asked) if asked.l1 or asked.l2 else loss,
         schedule(asked.schedule, asked.learning_rate, asked.warm_up),
         clip=asked.clip or None,
+        afterwards=max_norm(asked.max_norm) if asked.max_norm else None,
     )
     return Learn(
         "learn",
@@ -73,3 +76,16 @@ def one_update(
         accumulate=asked.accumulate,
         patience=asked.patience or None,
     )
+
+
+def _penalised(
+    loss: Callable[[nn.Module, Batch, At], Terms], parameters: NamedParameters, asked: Training
+) -> Callable[[nn.Module, Batch, At], Terms]:
+    """The loss with the penalties on weights among its terms."""
+
+    def penalised(net: nn.Module, batch: Batch, at: At) -> Terms:
+        terms = loss(net, batch, at)
+        extra = penalties(parameters, asked.l1, asked.l2)
+        return dataclasses.replace(terms, minimise={**terms.minimise, **extra})
+
+    return penalised

@@ -6,13 +6,14 @@ rectifiers of Nair and Hinton (ICML 2010) and the dropout of Srivastava et al. (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
+
+from simplecell.nets import blocks
+from simplecell.nets.settings import Activation
 
 
 class Dense(nn.Module):
-    """Dense layers on the flattened picture, as deep as ``hidden`` is long.
+    """Dense layers on the flattened picture.
 
     ::
 
@@ -25,7 +26,8 @@ class Dense(nn.Module):
     Rumelhart, Hinton, Williams 1986; 784-512-512-10 is chapter 1's net for MNIST. A picture shifted by a
     pixel is another picture to it: no weight is shared between places.
 
-    hidden: units of each hidden layer; none makes it logistic regression.
+    depth: hidden layers; none makes it logistic regression. base: units of each hidden layer.
+    activation, batch_norm: of each hidden layer, the norm before the activation.
     dropout: share of each hidden layer's units that a training step leaves out.
     """
 
@@ -36,15 +38,19 @@ class Dense(nn.Module):
         height: int,
         width: int,
         *,
-        hidden: Sequence[int] = (512, 512),
+        depth: int = 2,
+        base: int = 512,
+        activation: Activation = "relu",
+        batch_norm: bool = False,
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        style: blocks.Style = {"activation": activation, "batch_norm": batch_norm, "order": "conv-bn-act"}
         layers: list[nn.Module] = [nn.Flatten()]
         units = channels * height * width
-        for wanted in hidden:
-            layers += [nn.Linear(units, wanted), nn.ReLU(), nn.Dropout(dropout)]
-            units = wanted
+        for _ in range(depth):
+            layers += blocks.dense(units, base, dropout=dropout, **style)
+            units = base
         self.layers = nn.Sequential(*layers, nn.Linear(units, classes))
 
     def forward(self, pictures: Tensor) -> Tensor:

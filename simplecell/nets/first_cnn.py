@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from simplecell.errors import UserError
+from simplecell.nets import blocks
+from simplecell.nets.settings import Activation, Order
+from simplecell.nets.sizes import refuse_under
 
 
 class FirstCNN(nn.Module):
@@ -29,31 +31,40 @@ class FirstCNN(nn.Module):
     Sewak, Karim, Pujari 2018, chapter 3. 3.3 million parameters at 28 px, almost all of them between the
     last map and the dense layer: their number grows with the area of the picture.
 
+    depth: convolutions; each has twice the maps of the one before it, up to 8 × base, and is halved.
+    base: maps of the first convolution.
+    activation, batch_norm, order: of every layer but the last, see ``simplecell.nets.blocks``.
     dropout: share of the dense layer's units that a training step leaves out.
-    Raises UserError for pictures under 4 px.
+    Raises UserError for pictures under 2^depth px.
     """
 
-    def __init__(self, channels: int, classes: int, height: int, width: int, *, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        height: int,
+        width: int,
+        *,
+        depth: int = 2,
+        base: int = 32,
+        activation: Activation = "relu",
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+        order: Order = "conv-bn-act",
+    ) -> None:
         super().__init__()
-        if min(height, width) < 4:
-            raise UserError(
-                f"first-cnn needs pictures of at least 4 × 4 px, not {width} × {height}",
-                where="net",
-                remedy="enlarge the pictures or take the net 'dense'",
-            )
-        self.features = nn.Sequential(
-            nn.Conv2d(channels, 32, 5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
+        shrinks = 2**depth
+        refuse_under(shrinks, f"first-cnn of depth {depth}", height, width)
+        style: blocks.Style = {"activation": activation, "batch_norm": batch_norm, "order": order}
+        layers: list[nn.Module] = []
+        for maps in blocks.widths(base, depth):
+            layers += blocks.convolution(channels, maps, 5, padding=2, pool=True, **style)
+            channels = maps
+        self.features = nn.Sequential(*layers)
+        units = channels * (height // shrinks) * (width // shrinks)
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(64 * (height // 4) * (width // 4), 1024),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            *blocks.dense(units, 1024, dropout=dropout, **style),
             nn.Linear(1024, classes),
         )
 

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from simplecell import nets
+from simplecell.data.augment import Augmentation
 from simplecell.data.batches import Batch, Examples, Splits
 from simplecell.data.choosing import choose_augmentation, choose_geometry
 from simplecell.data.geometry import Geometry
@@ -26,14 +27,25 @@ from simplecell.data.settings import AugmentSettings, PictureSettings
 from simplecell.data.sources import Source, Table, check_trainable, read_source
 from simplecell.data.splits import divide
 from simplecell.errors import UserError
+from simplecell.learn import pretrained
+from simplecell.learn.frozen import freeze, layer_on_features, on_features
 from simplecell.learn.losses import balancing_weights, cross_entropy
 from simplecell.learn.settings import Machine, Training
 from simplecell.learn.stages import At, Fit, Stage, Terms
+from simplecell.learn.temperature import temperature
 from simplecell.learn.usual import one_update, settled
 from simplecell.metrics import classification
 from simplecell.metrics.intervals import Figure
+from simplecell.nets import imagenet
+from simplecell.nets.heads import head_of
+from simplecell.nets.init import lsuv
 from simplecell.nets.normalising import Normalised
+from simplecell.nets.pretrained import Pretrained, choose
+from simplecell.nets.settings import NetSettings, WeightSettings, chosen
 from simplecell.predictions import ClassPrediction
+from simplecell.report import classified
+from simplecell.report.evidence import Evidence
+from simplecell.report.section import Section
 from simplecell.settings import setting
 from simplecell.telling import tell
 
@@ -58,11 +70,15 @@ class Classify:
     """Train a net to tell which class is in a picture."""
 
     data: str = setting("", "folder, table, archive or MNIST's files", place=True)
-    net: str = setting("auto", "lenet5, first-cnn, dense, small, or my.py:build")
+    net: str = setting(
+        "auto", "small, first-cnn, resnet50 and others, timm:NAME, torchvision:NAME, or my.py:build"
+    )
     smoothing: float = setting(0.1, "label smoothing", at_least=0, at_most=0.9)
     views: Literal[1, 2, 6] = setting(
         1, "answers are the mean over the picture, its mirror (2), and both moved by a pixel (6)"
     )
+    shape: NetSettings = NetSettings()
+    start: WeightSettings = WeightSettings()
     pictures: PictureSettings = PictureSettings()
     augmentation: AugmentSettings = AugmentSettings()
     training: Training = Training()
@@ -75,16 +91,23 @@ class Classify:
 
     def load(self) -> Splits:
         """Read, divide and prepare the pictures; choose size and augmentation where they are "auto"."""
-        asked = self.pictures
+        found = self._weights()
+        wanted = None if found is None else found.preprocessing
+        asked = self.pictures if wanted is None else pretrained.as_trained(self.pictures, wanted)
         source = read_source(Path(self.data), asked.format)
         check_trainable(source)
         tables, facts = divide(
             source, validation=asked.validation, test=asked.test, group=asked.group, test_last=asked.test_last
         )
         geometry = choose_geometry(asked, tables["train"], self.data)
+        if wanted is not None:
+            geometry = dataclasses.replace(geometry, margin=wanted.margin, filter=wanted.filter)
         augmentation, why = choose_augmentation(
             self.augmentation, geometry, source.classes, len(tables["train"])
         )
+        if self.start.freeze and self.augmentation == AugmentSettings():
+            augmentation = Augmentation(flip=augmentation.flip)
+            why = f"{'mirrored' if augmentation.flip else 'none'}, so that the frozen body runs but once"
         examples, prepared = prepare_splits(
             tables,
             set(facts["made"]),
@@ -97,9 +120,10 @@ class Classify:
         meaning = {
             "classes": list(source.classes),
             "geometry": geometry.to_json(),
-            "mean": prepared["mean"],
-            "deviation": prepared["deviation"],
+            "mean": prepared["mean"] if wanted is None else list(wanted.mean),
+            "deviation": prepared["deviation"] if wanted is None else list(wanted.deviation),
         }
+        notes = [*source.notes, *pretrained.told(found, source.classes)]
         told = {"augmentation": dataclasses.asdict(augmentation), "augmentation_reason": why}
         others = {name: e for name, e in examples.items() if name not in ("train", "validation", "test")}
         return Splits(
@@ -107,7 +131,7 @@ class Classify:
             examples["validation"],
             examples["test"],
             meaning,
-            {"format": source.format, "notes": list(source.notes), **facts, **prepared, **told},
+            {"format": source.format, "notes": notes, **facts, **prepared, **told},
             others,
         )
 
@@ -133,34 +157,46 @@ class Classify:
         net = nets.default(geometry.height, geometry.width) if self.net == "auto" else self.net
         found: dict[str, Any] = {"size": geometry.height, "fit": geometry.how, "channels": geometry.channels}
         pictures = dataclasses.replace(self.pictures, **found)
-        training = settled(self.training, len(splits.train), normalised=nets.normalised(net))
+        start, normalised = self.start, nets.normalised(net, self.shape)
+        if (weights := self._weights()) is not None:
+            _, digits = pretrained.identify(weights, start.weights_sha256)
+            start = dataclasses.replace(start, weights=weights.name, weights_sha256=digits)
+            normalised = start.freeze  # a new head bears the whole rate; what was learnt keeps a tenth better
+        training = settled(self.training, len(splits.train), normalised=normalised)
         return dataclasses.replace(
-            self, net=net, pictures=pictures, augmentation=augmentation, training=training
+            self, net=net, start=start, pictures=pictures, augmentation=augmentation, training=training
         )
+
+    def _weights(self) -> Pretrained | None:
+        """The weights that the net begins with, if they are not random."""
+        found = choose(self.net, self.start.weights)
+        if found is None and self.start.freeze:
+            raise UserError(
+                "it would keep a body that has learnt nothing",
+                where="--freeze",
+                remedy="name its weights by --weights, or leave --freeze out",
+            )
+        return found
 
     # ---- net, loss, stage
 
     def build(self, meaning: Mapping[str, Any]) -> nn.Module:
         """The named net behind its normalisation."""
-        geometry = Geometry.from_json(meaning["geometry"])
-        body = nets.build(
-            self.net,
-            channels=geometry.channels,
-            classes=len(meaning["classes"]),
-            height=geometry.height,
-            width=geometry.width,
-        )
+        body = nets.build(self.net, **_logits(meaning), **chosen(self.shape))
         return Normalised(body, meaning["mean"], meaning["deviation"], self.views)
 
     def stages(self, net: nn.Module, splits: Splits) -> list[Stage]:
-        """What the net fits to pictures before it learns, then one update: cross-entropy."""
+        """What the net fits to pictures before it learns, one update: cross-entropy; then its temperature."""
         labels = _labels(splits.train)
         counts = torch.bincount(torch.from_numpy(labels), minlength=len(splits.meaning["classes"]))
         by_class = balancing_weights(counts)
         class_weights = by_class if self.pictures.balance == "weights" else None
 
         def loss(net: nn.Module, batch: Batch, at: At) -> Terms:
-            given = net(batch["picture"])
+            if layer is None:
+                given = net(batch["picture"])
+            else:  # the body has run already
+                given = net.get_submodule(f"body.{layer}")(batch["features"])
             logits, *auxiliary = given if isinstance(given, tuple) else (given,)
             weights = None if class_weights is None else class_weights.to(logits.device)
             terms = {"cross_entropy": cross_entropy(logits, batch, self.smoothing, weights)}
@@ -172,10 +208,22 @@ class Classify:
         order: Any = (
             by_class.numpy()[labels].astype(np.float64) if self.pictures.balance == "order" else "shuffled"
         )
+        whole = cast(Normalised, net)
+        before: list[Stage] = []
+        layer = None
+        if (found := self._weights()) is not None:
+            head = head_of(whole.body, self.net, **_logits(splits.meaning), **chosen(self.shape))
+            same = pretrained.same_classes(found, splits.meaning["classes"])
+            before = [pretrained.weights_stage(found, self.start.weights_sha256, head, same)]
+            if self.start.freeze:
+                freeze(net, head)
+                layer = layer_on_features(whole, head, splits)
+        elif self.shape.init == "lsuv" or hasattr(whole.body, "initialise"):
+            before = [Fit("initialise", partial(_initialise, self.shape.init == "lsuv"))]
         learn = one_update("classifier", net, lambda: splits.train, loss, self.training, order)
-        if hasattr(net.body, "initialise"):
-            return [Fit("initialise", _initialise), learn]
-        return [learn]
+        if layer is not None:
+            learn = on_features(learn, whole, layer, mirrored=splits.facts["augmentation"]["flip"])
+        return [*before, learn, temperature()]
 
     # ---- figures and answers
 
@@ -200,6 +248,10 @@ class Classify:
         found["nll"] = classification.negative_log_likelihood(labels, chances)
         found["ECE"] = classification.calibration_error(labels, chances)
         return found
+
+    def sections(self, evidence: Evidence) -> list[Section]:
+        """Confusions, figures by class, reliability, mistakes, doubted labels, equal pictures, filters."""
+        return classified.sections(evidence)
 
     def predict(
         self,
@@ -234,11 +286,31 @@ class Classify:
         return cls(data=bars(), training=training, machine=machine)
 
 
-def _initialise(net: nn.Module, examples: Examples) -> None:
-    """Show the body a sample of normalised pictures, for what it fits to them before it learns."""
-    device = next(net.buffers()).device
-    rows = np.unique(np.linspace(0, len(examples) - 1, _SAMPLE).astype(np.int64))
-    net.body.initialise(net.normalise(examples.batch(rows)["picture"].to(device)))  # type: ignore[operator, union-attr]
+def _logits(meaning: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``nets.build`` is told of pictures and classes."""
+    geometry = Geometry.from_json(meaning["geometry"])
+    return {
+        "channels": geometry.channels,
+        "classes": len(meaning["classes"]),
+        "height": geometry.height,
+        "width": geometry.width,
+    }
+
+
+def _initialise(unit_variance: bool, net: nn.Module, examples: Examples) -> None:
+    """Show the body normalised pictures, for what it fits to them before it learns."""
+    whole = cast(Normalised, net)
+    body: Any = whole.body
+    if hasattr(body, "initialise"):
+        body.initialise(_sample(whole, examples, _SAMPLE))
+    if unit_variance:
+        lsuv(body, _sample(whole, examples, _PREDICT_BATCH))
+
+
+def _sample(net: Normalised, examples: Examples, count: int) -> Tensor:
+    """So many normalised pictures from all over the examples, N, C, H, W."""
+    rows = np.unique(np.linspace(0, len(examples) - 1, count).astype(np.int64))
+    return net.normalise(examples.batch(rows)["picture"].to(net.scale.device))
 
 
 def _labels(examples: Examples) -> NDArray[np.int64]:
@@ -247,15 +319,17 @@ def _labels(examples: Examples) -> NDArray[np.int64]:
 
 def _relabelled(source: Source, table: Table, classes: list[str]) -> Table:
     """The table with its labels counted as the net counts its classes."""
-    foreign = [name for name in source.classes if name not in classes]
-    used = {source.classes[k] for k in np.unique(table.labels)}
-    if used & set(foreign):
-        odd = sorted(used & set(foreign))
+    known: Mapping[str, int | None] = {name: place for place, name in enumerate(classes)}
+    if tuple(classes) == imagenet.names() and not known.keys() >= set(source.classes):
+        known = dict(zip(source.classes, imagenet.places(source.classes), strict=True))
+    places = [known.get(name) for name in source.classes]
+    odd = sorted({source.classes[k] for k in np.unique(table.labels) if places[k] is None})
+    if odd:
         raise UserError(
             f"the net does not know the class {odd[0]}"
             + (f" and {len(odd) - 1} more" if len(odd) > 1 else ""),
             where=source.path,
             remedy="evaluate on pictures of the classes it was trained on",
         )
-    places = np.array([classes.index(name) if name in classes else -1 for name in source.classes])
-    return dataclasses.replace(table, labels=places[table.labels].astype(np.int64))
+    labels = np.array([-1 if place is None else place for place in places], np.int64)
+    return dataclasses.replace(table, labels=labels[table.labels])

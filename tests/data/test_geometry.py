@@ -14,6 +14,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from simplecell.data.geometry import (
+    FILTERS,
     LETTERBOX_GREY,
     WAYS,
     Geometry,
@@ -34,15 +35,19 @@ def photograph(height: int, width: int, channels: int = 3, seed: int = 0) -> NDA
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
-def pillow_resized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+def pillow_resized(
+    picture: NDArray[np.uint8], height: int, width: int, filter: str = "bilinear"
+) -> NDArray[np.uint8]:
+    how = Image.Resampling[filter.upper()]
+    return np.asarray(Image.fromarray(picture).resize((width, height), how))
 
 
+@pytest.mark.parametrize("filter", FILTERS)
 @pytest.mark.parametrize(("height", "width"), [(224, 224), (40, 300), (16, 16), (500, 700), (1, 1)])
-def test_resizing_agrees_with_pillow_to_two_levels(height: int, width: int) -> None:
+def test_resizing_agrees_with_pillow_to_two_levels(height: int, width: int, filter: str) -> None:
     picture = photograph(375, 500)
-    ours = resize(picture, height, width).astype(int)
-    difference = np.abs(ours - pillow_resized(picture, height, width))
+    ours = resize(picture, height, width, filter).astype(int)
+    difference = np.abs(ours - pillow_resized(picture, height, width, filter))
     assert difference.max() <= 2
     assert difference.mean() < 0.1
 
@@ -151,9 +156,28 @@ def test_pictures_that_may_not_be_written_to_and_turned_ones_are_resized() -> No
     assert np.array_equal(resize(turned, 10, 10), expected)
 
 
+@pytest.mark.parametrize("how", WAYS)
+def test_every_way_of_fitting_resizes_by_the_filter(how: str) -> None:
+    picture = photograph(60, 90)
+    fitted = {filter: Geometry(40, 40, how, filter=filter).fit(picture) for filter in FILTERS}
+    assert not np.array_equal(fitted["bilinear"], fitted["bicubic"])
+
+
+def test_overshooting_edges_end_at_black_and_white() -> None:
+    edge = np.zeros((8, 8, 3), np.uint8)
+    edge[:, 4:] = 255
+    fitted = resize(edge, 32, 32, "bicubic").astype(int)
+    assert (np.diff(fitted[0, :, 0]) >= 0).all()  # wrapped-around levels would fall
+
+
 def test_a_geometry_survives_json() -> None:
-    geometry = Geometry(224, 192, "letterbox", 1, 0.875)
+    geometry = Geometry(224, 192, "letterbox", 1, 0.875, "bicubic")
     assert Geometry.from_json(json.loads(json.dumps(geometry.to_json()))) == geometry
+
+
+def test_a_geometry_of_before_there_were_filters_is_bilinear() -> None:
+    values = {"height": 28, "width": 28, "how": "squash", "channels": 1, "margin": 1.0}
+    assert Geometry.from_json(values) == Geometry(28, 28, "squash", 1, filter="bilinear")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +185,7 @@ def test_a_geometry_survives_json() -> None:
     [
         ({"height": 0, "width": 5}, "cannot be 0 × 5"),
         ({"height": 5, "width": 5, "how": "squish"}, "did you mean 'squash'"),
+        ({"height": 5, "width": 5, "filter": "cubic"}, "did you mean 'bicubic'"),
         ({"height": 5, "width": 5, "channels": 4}, "4 channels"),
         ({"height": 5, "width": 5, "margin": 1.5}, "margin is 1.5"),
         ({"height": 5, "width": 5, "depth": 1}, "no 'depth'"),

@@ -36,10 +36,12 @@ class TaskContract:
     """Inherit, set ``task`` to a class with ``tiny()``; ``inputs`` gives what predict is asked.
 
     settings: of the tiny task, changed: another net or method of the task, tested as the task is.
+    augments: whether training examples are augmented.
     """
 
     task: ClassVar[Any]
     settings: ClassVar[dict[str, Any]] = {}
+    augments: ClassVar[bool] = True
 
     @classmethod
     def tiny(cls) -> Any:
@@ -169,8 +171,10 @@ class TaskContract:
         monkeypatch.setattr("simplecell.tasks.task.load_task", lambda name: self.task)
         # The page is made once all is learnt, and may show any side.
         monkeypatch.setattr("simplecell.commands.report.write_report", lambda *_, **__: None)
+        # TensorBoard's examples of augmentation are shown, not learnt from.
+        monkeypatch.setattr("simplecell.learn.journal.Journal.show_beginning", lambda *_, **__: None)
         assert carry_on(new_run(self.tiny(), tmp_path / "run"), quiet=True)
-        assert ("train", True) in asked
+        assert (("train", True) in asked) == self.augments
         assert ("validation", True) not in asked
         assert ("test", True) not in asked
         first_test = asked.index(("test", False))
