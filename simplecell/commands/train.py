@@ -137,7 +137,7 @@ def _counted(run: Run) -> Iterator[None]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
         seconds = before["seconds"] + time.monotonic() - began
         cost = {"seconds": round(seconds, 1), "peak_memory": max(before["peak_memory"], peak)}
-        if run.path.is_dir():
+        with suppress(OSError):  # a full disk has been told, or will be by what matters more
             run.write("cost.json", cost)
 
 
@@ -327,13 +327,14 @@ def environment(device: torch.device) -> dict[str, Any]:
 def _finish(run: Run, task: Task, net: nn.Module, splits: Splits, device: torch.device) -> None:
     """Measure on the test side, write the artefact and the page: the last things a run does."""
     from simplecell import artefact
+    from simplecell.commands.opening import answering
     from simplecell.commands.report import write_report
     from simplecell.learn.evaluate import collect
 
     figures: dict[str, Any] = {}
     known: dict[str, Any] = {}
     if len(splits.test):
-        known["test"] = rows = collect(task.measure, net, splits.test, device)
+        known["test"] = rows = collect(task.measure, answering(net), splits.test, device)
         figures = {name: figure.to_json() for name, figure in task.figures(rows, splits.meaning).items()}
     settings = typed.to_table(task, places=False)
     settings.update({key: _without_folder(value) for key, value in settings.items() if key == "net"})

@@ -6,6 +6,7 @@ TensorBoard is an extra: where it is absent nothing of this is used.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,11 @@ _PICTURES, _ROW = 32, 8
 _FILTERS, _FILTER_ROW, _ENLARGED = 96, 16, 8
 
 
+def installed() -> bool:
+    """Whether TensorBoard is there."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
 class Events:
     """The event file of one training in a folder."""
 
@@ -35,16 +41,28 @@ class Events:
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer: Any = SummaryWriter(str(folder))
+        self._name = str(folder / "events.out.tfevents")
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.close()
+        with self._named():
+            self._writer.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Within, a full disk names the file."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or self._name
+            raise
 
     def scalars(self, line: Mapping[str, Any]) -> None:
         """The numbers of a line of the journal, as ``stage/train|validation|rate/name``."""
         for kind in ("train", "validation", "rate"):
             for name, value in line.get(kind, {}).items():
-                self._writer.add_scalar(f"{line['stage']}/{kind}/{name}", value, line["step"])
+                with self._named():
+                    self._writer.add_scalar(f"{line['stage']}/{kind}/{name}", value, line["step"])
 
     def beginning(self, net: nn.Module, examples: Examples, seed: int) -> None:
         """Training pictures as they are augmented, and the net as a graph, where the examples are pictures.
@@ -70,7 +88,8 @@ class Events:
 
     def _show(self, name: str, pictures: NDArray[np.uint8], columns: int, scale: int) -> None:
         made = sheet(pictures, min(columns, len(pictures)), scale)
-        self._writer.add_image(name, made, 0, dataformats="HWC")
+        with self._named():
+            self._writer.add_image(name, made, 0, dataformats="HWC")
 
     def _graph(self, net: nn.Module, picture: Tensor) -> None:
         # Tracing warns of branches that the picture's size decides, prints what it cannot trace, and raises

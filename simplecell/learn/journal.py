@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import Any, TextIO
 from torch import nn
 
 from simplecell.data.batches import Examples
-from simplecell.learn.events import Events
+from simplecell.learn.events import Events, installed
 
 #: Seconds between two lines of progress where the output is no terminal.
 _PLAIN_EVERY = 10.0
@@ -29,7 +28,7 @@ class Journal:
 
     def __init__(self, path: Path, *, quiet: bool = False, out: TextIO | None = None) -> None:
         self._file = open(path, "ab")  # noqa: SIM115 - closed by __exit__
-        self._events = None if importlib.util.find_spec("tensorboard") is None else Events(path.parent)
+        self._events = Events(path.parent) if installed() else None
         self._show = None if quiet else _Progress(out or sys.stderr)
 
     def __enter__(self) -> Journal:

@@ -373,8 +373,13 @@ def _checkpoint_bytes(whole: Whole, bars: Path) -> int:
 
 
 def test_a_full_disk_at_the_journal_is_named_too(
-    whole: Whole, bars: Path, disk: Any, capsys: pytest.CaptureFixture[str]
+    whole: Whole,
+    bars: Path,
+    disk: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("simplecell.learn.journal.installed", lambda: False)  # its file would fill the disk
     folder = disk(size=5 * PAGE)  # settings, data, environment, and less than the journal takes
     run = Run(folder / "run")
     assert status_of("train", "classify", bars, *HOW, *NEVER, "--out", run.path) == 2

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from simplecell.commands.train import built
+from simplecell.learn.events import Events
 from simplecell.learn.journal import Journal
 from simplecell.nets.normalising import Normalised
 from simplecell.tasks.classify import Classify
@@ -130,3 +131,16 @@ def test_a_real_task_is_shown(record: Callable[..., Any]) -> None:
     tags = record(net, splits.train).Tags()
     assert set(tags["images"]) == {"pictures/augmented", "filters/first layer"}
     assert tags["graph"]
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Events(tmp_path)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shown._writer, "add_scalar", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        shown.scalars({"stage": "learn", "step": 1, "train": {"loss": 1.0}})
+    assert told.value.filename == str(tmp_path / "events.out.tfevents")
+    shown.close()
