@@ -49,16 +49,6 @@ _AIRBENCH: dict[str, Any] = {
     "shift": 2,
     "views": 6,
 }
-_RESNET: dict[str, Any] = {
-    "validation": 0.0,
-    "batch_size": 128,
-    "optimiser": "sgd",
-    "learning_rate": 0.1,
-    "schedule": "step",
-    "weight_decay": 1e-4,
-    "smoothing": 0.0,
-    "shift": 4,
-}
 
 ENTRIES: dict[str, Entry] = {
     "mnist-small": Entry(
@@ -76,12 +66,12 @@ ENTRIES: dict[str, Entry] = {
         "Jordan 2024, 9.9 epochs and a look-ahead optimiser",
         "accuracy",
         "94.01 %",
-        "?",
+        "94.24 % (seed 0 alone)",
         "classify",
         "cifar10",
         {**_AIRBENCH, "epochs": 20.0},
         seeds=3,
-        hours=1.2,
+        hours=1.8,
     ),
 }
 
