@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +23,8 @@ _MEMORY_SHARE = 0.4
 #: bfloat16 must be this much faster before its rounding is worth it.
 _WORTH_IT = 1.1
 _RAMP_STEPS, _LOWEST_RATE, _HIGHEST_RATE = 100, 1e-6, 10.0
+#: The share of itself by which a loss must fall for the finder to believe it.
+_LEAST_FALL = 0.01
 
 
 def trial(net: nn.Module, make: Make, world: Surroundings, at_most: int = 0) -> StageRun | None:
@@ -142,6 +145,7 @@ def find_rate(net: nn.Module, make: Make, world: Surroundings) -> tuple[float, l
     """The learning-rate finder (Smith 2017, section 3.3): the loop on a copy, with a ramp as rate.
 
     Returns the rate and the curve (rate, smoothed loss). The rate is a tenth of that at the lowest loss.
+    Raises UserError where the loss falls at no rate: then it is not the rate that must change.
     """
 
     def ramp(at: At) -> float:
@@ -167,5 +171,13 @@ def find_rate(net: nn.Module, make: Make, world: Surroundings) -> tuple[float, l
         lowest = min(lowest, unbiased)
         if unbiased > 4 * lowest and step > 10:
             break
+    # The first rates are too low to change anything.
+    at_first = statistics.median(loss for _, loss in curve[: _RAMP_STEPS // 10])
+    if len(curve) == _RAMP_STEPS and at_first - lowest < _LEAST_FALL * abs(at_first):
+        raise UserError(
+            f"the loss falls at no rate up to {_HIGHEST_RATE:g}: the net does not learn as it is",
+            where="--learning-rate find",
+            remedy="change its first weights, activations or depth, or give a rate",
+        )
     best = min(curve, key=lambda point: point[1])[0]
     return float(f"{best / 10:.2g}"), curve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -303,3 +304,11 @@ def test_a_loss_that_is_no_number_from_the_first_step_is_told(world: Surrounding
 
     with pytest.raises(UserError, match="loss of net is not finite in step 1"):
         measure.find_rate(softmax(), make(broken), world)
+
+
+def test_a_loss_that_falls_at_no_rate_is_told(world: Surroundings) -> None:
+    def deaf(net: Any, batch: Any, at: At) -> Terms:
+        return Terms({"loss": 2.3 + 1e-4 * math.sin(at.step) + 0 * net[0].weight.sum()})
+
+    with pytest.raises(UserError, match="falls at no rate"):
+        measure.find_rate(softmax(), make(deaf), world)
