@@ -97,6 +97,14 @@ def flatten(settings: Any) -> dict[str, Any]:
     }
 
 
+def flat_table(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a settings table by name, its groups' among them; no settings class is needed."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat.update(value if isinstance(value, Mapping) else {name: value})
+    return flat
+
+
 def replace(settings: T, changes: Mapping[str, Any], where: str = "") -> T:
     """The settings with some values changed, by name; each is checked."""
     fields = fields_of(type(settings))

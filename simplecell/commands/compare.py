@@ -12,6 +12,7 @@ from simplecell import artefact
 from simplecell.commands import eyes
 from simplecell.errors import UserError
 from simplecell.run import Run
+from simplecell.settings import flat_table
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _POINTS = 40
@@ -20,10 +21,7 @@ _POINTS = 40
 def _about(run: Run) -> dict[str, Any]:
     """What is known of a run without loading its net."""
     table = run.settings()
-    flat: dict[str, Any] = {}
-    for name, value in {**table["settings"]}.items():
-        flat.update(value if isinstance(value, Mapping) else {name: value})
-    flat.update(table.get("measured", {}))
+    flat = {**flat_table(table["settings"]), **table.get("measured", {})}
     figures = artefact.read_header(run.artefact).figures if run.finished else {}
     return {
         "run": str(run.path),

@@ -81,15 +81,12 @@ def write_report(
     known: rows of the task's ``measure`` by side, where they are at hand; others are computed when a
     section asks for them.
     """
+    from simplecell.nets.modes import eval_mode
     from simplecell.report.general import report_page
 
-    was_training = {module: module.training for module in net.modules()}
-    evidence = evidence_of(run, task, net.eval(), splits, device, known or {})
-    try:
+    with eval_mode(net):
+        evidence = evidence_of(run, task, net, splits, device, known or {})
         return write_file(path or run.path / PAGE, report_page(evidence, sections_of(task, evidence)))
-    finally:
-        for module, mode in was_training.items():
-            module.training = mode
 
 
 def sections_of(task: Task, evidence: Evidence) -> list[Section]:
@@ -142,7 +139,7 @@ def evidence_of(
 
 def _record(run: Run, state: str) -> dict[str, Any]:
     table = run.settings()
-    asked = _flat(table["settings"])
+    asked = typed.flat_table(table["settings"])
     data = dict(run.read("data.json") or {})
     headline, fields = _of_task(table["task"])
     return {
@@ -160,13 +157,6 @@ def _record(run: Run, state: str) -> dict[str, Any]:
         "asked": asked,
         "fields": fields,
     }
-
-
-def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        flat.update(value if isinstance(value, Mapping) else {name: value})
-    return flat
 
 
 def _of_task(name: str) -> tuple[tuple[str, str], dict[str, typed.Field]]:

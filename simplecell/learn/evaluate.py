@@ -12,6 +12,7 @@ from torch import nn
 
 from simplecell.data.batches import Batch, Examples
 from simplecell.learn.streams import all_batches
+from simplecell.nets.modes import eval_mode
 
 #: Bytes of pictures in a batch of evaluation: it moves the last bits of the figures, so it is fixed.
 _BATCH_BYTES = 2_000_000
@@ -20,14 +21,8 @@ _BATCH_BYTES = 2_000_000
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[nn.Module]:
     """Within, the net is in eval mode and no gradients are kept."""
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.inference_mode():
-            yield net
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with eval_mode(net), torch.inference_mode():
+        yield net
 
 
 def collect(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from simplecell.data.addressed import Address, key
 from simplecell.data.batches import Examples
 from simplecell.nets.filters import filters, first_layer, sheet
+from simplecell.nets.modes import eval_mode
 
 #: Training pictures on the sheet and in its rows; filters on theirs and in its rows, and pixels of a weight.
 _PICTURES, _ROW = 32, 8
@@ -81,7 +82,7 @@ class Events:
         batch = examples.batch(np.arange(1))
         if _pictures(batch) is None:
             return
-        with _eval(net):
+        with eval_mode(net):
             found = filters(first_layer(net, _on_device(net, batch["picture"])))
         if found is not None:
             self._show("filters/first layer", found[:_FILTERS], _FILTER_ROW, _ENLARGED)
@@ -95,9 +96,10 @@ class Events:
         # Tracing warns of branches that the picture's size decides, prints what it cannot trace, and raises
         # a RuntimeError or whatever the net itself raises. A graph is worth none of it.
         quiet = contextlib.redirect_stdout(io.StringIO())
-        with warnings.catch_warnings(), quiet, contextlib.suppress(Exception), _eval(net), torch.no_grad():
+        with warnings.catch_warnings(), quiet, contextlib.suppress(Exception):
             warnings.simplefilter("ignore")
-            self._writer.add_graph(net, picture)
+            with eval_mode(net), torch.no_grad():
+                self._writer.add_graph(net, picture)
 
 
 def _pictures(batch: Mapping[str, Any]) -> NDArray[np.uint8] | None:
@@ -111,15 +113,3 @@ def _pictures(batch: Mapping[str, Any]) -> NDArray[np.uint8] | None:
 def _on_device(net: nn.Module, picture: Tensor) -> Tensor:
     tensor = next(chain(net.parameters(), net.buffers()), picture)
     return picture.to(tensor.device)
-
-
-@contextmanager
-def _eval(net: nn.Module) -> Iterator[None]:
-    """Within, the net is in eval mode."""
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

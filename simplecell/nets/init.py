@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from simplecell.errors import UserError
 from simplecell.nets import activations
+from simplecell.nets.modes import eval_mode
 
 #: Deviation of "truncated-normal", the same for layers of every size, as in the book's programs.
 _DEVIATION = 0.05
@@ -87,15 +88,13 @@ def lsuv(net: nn.Module, batch: Tensor) -> None:
         _make_orthonormal(layer.weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    modes = {module: module.training for module in net.modules()}
     hooks = [layer.register_forward_hook(scale) for layer in layers]
     try:
-        net.eval()(batch)
+        with eval_mode(net):
+            net(batch)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _layers(net: nn.Module) -> list[_Layer]:
