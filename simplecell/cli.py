@@ -14,7 +14,7 @@ from simplecell.tasks import TASKS
 
 _LINE = "simplecell.commands.line"
 
-#: Word → (function, one line). train and predict are made when chosen: their flags are the task's settings.
+#: Word → (function, one line). Those without are made when chosen: their flags are settings.
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("", "Train a net for a task: simplecell train TASK DATA"),
     "resume": (f"{_LINE}:resume", "Go on with a run where it was cut off, exactly"),
@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": (f"{_LINE}:evaluate", "The figures of a trained net, with intervals"),
     "predict": ("", "What a trained net answers for pictures"),
     "report": (f"{_LINE}:report", "The page of a run: what happened, in one file; --live while it trains"),
+    "export": (f"{_LINE}:export", "A trained net as a file that answers without simplecell"),
+    "serve": ("", "A web page and a JSON endpoint that answer pictures"),
     "runs": (f"{_LINE}:runs", "List and compare runs"),
     "data": ("", "Fetch data, check what is wrong with them, divide them"),
     "reproduce": (f"{_LINE}:reproduce", "A published figure beside ours, trained again"),
@@ -68,6 +70,10 @@ def application(words: Sequence[str], complete: bool = False) -> App:
             from simplecell.commands.line import predict_command
 
             app.command(predict_command(words[1:], helping=helping), name=name, help=summary)
+        elif name == "serve" and (chosen == "serve" or complete):
+            from simplecell.commands.line import serve_command
+
+            app.command(serve_command(), name=name, help=summary)
         else:
             app.command(place or _unchosen, name=name, help=summary)
     return app

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from simplecell.settings import setting
 
 
 class Prediction(Protocol):
@@ -16,6 +19,15 @@ class Prediction(Protocol):
     def to_json(self) -> dict[str, Any]: ...
 
     def to_row(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True)
+class ClassAsk:
+    """What is asked of a net that tells classes."""
+
+    top: int = setting(5, "classes to tell", at_least=1)
+    reject_below: float = setting(0.0, "tell no class where its score is lower", at_least=0, at_most=1)
+    ink: bool = setting(False, "photos of dark ink on paper, for a net that learnt light digits on black")
 
 
 @dataclass(frozen=True)
@@ -53,3 +65,36 @@ class Values:
     def to_row(self) -> dict[str, str]:
         shown = {k: f"{v:.6g}" if isinstance(v, float) else str(v) for k, v in self.values.items()}
         return {"path": self.path, **shown}
+
+
+def class_predictions(
+    paths: Sequence[str], outputs: Mapping[str, Any], about: Mapping[str, Any], ask: ClassAsk
+) -> list[ClassPrediction]:
+    """The best classes of each picture.
+
+    outputs: "scores", an array N, classes of probabilities. about: "classes", their names.
+    """
+    classes = about["classes"]
+    answers = []
+    for path, scores in zip(paths, outputs["scores"].tolist(), strict=True):
+        order = heapq.nlargest(ask.top, range(len(classes)), key=scores.__getitem__)
+        top = [(classes[k], scores[k]) for k in order]
+        name = top[0][0] if top[0][1] >= ask.reject_below else None
+        answers.append(ClassPrediction(path, name, top[0][1], top))
+    return answers
+
+
+class Answer(NamedTuple):
+    """A kind of prediction: what may be asked, and what an exported net's outputs become.
+
+    make: paths, outputs (arrays by name, N first), what the file says about them, and the ask.
+    same: whether two predictions answer alike.
+    """
+
+    ask: type
+    make: Callable[[Sequence[str], Mapping[str, Any], Mapping[str, Any], Any], Sequence[Any]]
+    same: Callable[[Any, Any], bool]
+
+
+#: By the name that an exported file has for it.
+ANSWERS: dict[str, Answer] = {"classes": Answer(ClassAsk, class_predictions, lambda a, b: a.name == b.name)}

@@ -26,7 +26,7 @@ _HEAVY = (
     "sklearn",
     "cv2",
 )
-_OURS = ("data", "nets", "metrics", "learn", "foundations")
+_OURS = ("data", "nets", "metrics", "learn", "export", "serve", "foundations")
 
 
 class _Anything(type):

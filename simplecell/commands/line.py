@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +20,7 @@ from simplecell.run import Run, runs_in
 from simplecell.tasks import TASKS
 
 RUN = Annotated[Path, Parameter(help="run folder")]
-NET = Annotated[str, Parameter(help="run folder, model.safetensors, timm:NAME or torchvision:NAME")]
+NET = Annotated[str, Parameter(help="run folder, model.safetensors, .onnx, timm:NAME or torchvision:NAME")]
 WEIGHTS = Annotated[str, Parameter(help="of timm:NAME or torchvision:NAME: a name, a file or a run")]
 
 
@@ -178,6 +179,42 @@ def predict_command(words: Sequence[str], *, helping: bool) -> Callable[..., int
     return flags.with_signature(parameters, call, "What a trained net answers for pictures.")
 
 
+def serve_command() -> Callable[..., int]:
+    """``serve RUN…`` with the server's limits as flags."""
+    from simplecell.commands import serve
+    from simplecell.serve.limits import Limits
+
+    own: dict[str, tuple[Any, Any]] = {
+        "host": (Annotated[str, Parameter(help="address to listen at; 0.0.0.0 is all")], "127.0.0.1"),
+        "port": (Annotated[int, Parameter(help="0 is any that is free")], 8018),
+        "token": (
+            Annotated[str, Parameter(help=f"what requests have to bring; better by {serve.TOKEN}")],
+            "",
+        ),
+        "cors": (
+            Annotated[list[str], Parameter(help="origins whose pages may ask, such as https://example.org")],
+            [],
+        ),
+        "device": (DEVICE, "auto"),
+        "threads": (THREADS, 0),
+    }
+    nets = Annotated[str, Parameter(help="run folders, .onnx files, nets by name; NAME=RUN names one")]
+    parameters = [
+        flags.own("nets", nets).replace(kind=inspect.Parameter.VAR_POSITIONAL),
+        *[flags.own(name, annotation, default) for name, (annotation, default) in own.items()],
+        *flags.parameters_of(Limits),
+    ]
+
+    def call(given: dict[str, Any]) -> int:
+        named = given.pop("nets", ())
+        if not named:
+            raise UserError("no net is named", remedy="name a run folder, an .onnx file or timm:NAME")
+        common = flags.taken(given, {name: default for name, (_, default) in own.items()})
+        return serve.serve(named, typed.replace(Limits(), given), **common)
+
+    return flags.with_signature(parameters, call, "A web page and a JSON endpoint that answer pictures.")
+
+
 def _ask_of(words: Sequence[str]) -> Any:
     """The options class of the task of the first word that is a net; classify's where there is none."""
     from simplecell.commands.opening import is_published
@@ -189,11 +226,16 @@ def _ask_of(words: Sequence[str]) -> Any:
                 break
             if (path / "settings.toml").is_file():
                 return _task_class(Run(path).settings()["task"]).Ask
+            if path.suffix == ".onnx" and path.is_file():
+                from simplecell.export.described import read_description
+                from simplecell.predictions import ANSWERS
+
+                return ANSWERS[read_description(path).answer].ask
             if path.suffix == ".safetensors" and path.is_file():
                 from simplecell import artefact
 
                 return _task_class(artefact.read_header(path).task).Ask
-        except UserError:
+        except (UserError, KeyError):
             break  # told when the net is opened
     return _task_class("classify").Ask
 
@@ -213,6 +255,23 @@ def report(
     from simplecell.commands.report import report as make
 
     return make(Run.open(run), out, live=live, port=port, json=json)
+
+
+def export(
+    run: NET,
+    *,
+    to: Annotated[str, Parameter(help="onnx or safetensors")] = "onnx",
+    out: Annotated[Path, Parameter(name=("--out", "-o"), help="the file to write")],
+    data: Annotated[str, Parameter(help="pictures to compare on; the run's own otherwise")] = "",
+    int8: Annotated[bool, Parameter(negative=(), help="in 8-bit whole numbers: smaller and faster")] = False,
+    max_loss: Annotated[float, Parameter(help="points that --int8 may cost")] = 0.5,
+    weights: WEIGHTS = "auto",
+    json: JSON = False,
+) -> int:
+    """Write a net as a file that answers without simplecell; refused where it answers otherwise."""
+    from simplecell.commands.export import export as write
+
+    return write(run, to, out, data=data, int8=int8, max_loss=max_loss, weights=weights, json=json)
 
 
 def runs(

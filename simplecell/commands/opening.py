@@ -1,8 +1,10 @@
-"""A trained net by what a person names it: a run folder, its model.safetensors, or timm:NAME."""
+"""A trained net by what a person names it: a run folder, its model.safetensors, an .onnx file, timm:NAME."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,23 +19,38 @@ if TYPE_CHECKING:
     from torch import nn
 
     from simplecell.data.batches import Examples
+    from simplecell.predictions import Prediction
     from simplecell.tasks.task import Task
 
 
 @dataclass
 class Opened:
-    """A trained net with its task and meaning, ready to answer."""
+    """A trained net with its task and meaning, ready to answer.
+
+    file: where its weights lie; None where their library keeps them.
+    """
 
     task: Task
     net: nn.Module
     meaning: Mapping[str, Any]
     figures: Mapping[str, Any]
     device: torch.device
+    task_name: str
+    file: Path | None
 
     @cached_property
     def answering(self) -> nn.Module:
         """What answers in the net's place, see ``answering``."""
-        return answering(self.net)
+        return self.net if is_exported(self.file) else answering(self.net)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256, hex, of the weights: of their file, or where there is none of the tensors."""
+        from simplecell import artefact
+
+        if self.file is not None:
+            return hashlib.sha256(self.file.read_bytes()).hexdigest()
+        return hashlib.sha256(artefact.serialise(artefact.state_of(self.net), {})).hexdigest()
 
     def figures_on(self, examples: Examples) -> dict[str, Any]:
         """The figures on these examples, each {"value", "low", "high"}."""
@@ -61,6 +78,28 @@ def is_published(named: str | Path) -> bool:
     return str(named).startswith(("timm:", "torchvision:"))
 
 
+@contextmanager
+def answers_of(
+    named: str, inputs: Iterable[tuple[str, Any]], ask: Any, *, weights: str, device: str, threads: int
+) -> Iterator[Iterable[Prediction]]:
+    """What a net answers for (path, picture) pairs, within. An exported one does it without torch."""
+    if is_exported(named):
+        from simplecell.export.session import Exported
+
+        yield Exported(Path(named), threads).predict(inputs, ask)
+        return
+    from simplecell.learn.evaluate import evaluating
+
+    opened = open_net(named, weights=weights, device=device, threads=threads)
+    with evaluating(opened.answering) as net:
+        yield opened.task.predict(net, opened.meaning, inputs, ask)
+
+
+def is_exported(named: str | Path | None) -> bool:
+    """Whether this is the name of a file that ``export`` wrote as ONNX."""
+    return str(named).lower().endswith(".onnx")
+
+
 def open_net(named: str | Path, *, weights: str = "auto", device: str = "auto", threads: int = 0) -> Opened:
     """Open a trained net. Raises UserError where there is none.
 
@@ -80,6 +119,8 @@ def open_net(named: str | Path, *, weights: str = "auto", device: str = "auto", 
         remedy = "leave it out: its weights are its own"
         raise UserError(f"{named} is a trained net", where="--weights", remedy=remedy)
     path = Path(named)
+    if is_exported(path):
+        return _exported(path, threads)
     run = Run.open(path) if path.is_dir() else None
     if run is not None and not run.finished:
         raise UserError(
@@ -98,7 +139,23 @@ def open_net(named: str | Path, *, weights: str = "auto", device: str = "auto", 
     net = task.build(header.meaning)
     artefact.restore(net, artefact.read_tensors(file), file)
     net = net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Opened(task, net, header.meaning, header.figures, place)
+    return Opened(task, net, header.meaning, header.figures, place, header.task, file)
+
+
+def _exported(path: Path, threads: int) -> Opened:
+    """A file that ``export`` wrote as ONNX."""
+    import torch
+
+    from simplecell.commands.exported import StandIn
+    from simplecell.export.described import read_description
+    from simplecell.tasks.task import load_task
+
+    said = read_description(path)
+    task = load_task(said.task)()
+    net = StandIn(path, task.exported, threads).eval()
+    return Opened(
+        task, net, {**said.about, "geometry": said.geometry}, {}, torch.device("cpu"), said.task, path
+    )
 
 
 def _published(name: str, weights: str, device: torch.device) -> Opened:
@@ -120,4 +177,4 @@ def _published(name: str, weights: str, device: torch.device) -> Opened:
     path, _ = pretrained.identify(found)
     pretrained.load(net.get_submodule("body"), found, path, (), True)
     net = net.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Opened(task, net, meaning, {}, device)
+    return Opened(task, net, meaning, {}, device, "classify", None)

@@ -92,13 +92,10 @@ def predict(
     threads: int,
 ) -> int:
     """Answer for each picture on stdout; status 2 where one could not be read (each is told on stderr)."""
-    from simplecell.commands.opening import open_net
-    from simplecell.learn.evaluate import evaluating
+    from simplecell.commands.opening import answers_of
 
-    opened = open_net(named, weights=weights, device=device, threads=threads)
     source = Pictures(paths_of(pictures))
-    with evaluating(opened.answering) as net:
-        answers = opened.task.predict(net, opened.meaning, source, ask)
+    with answers_of(named, source, ask, weights=weights, device=device, threads=threads) as answers:
         _write(answers, "json" if json_lines else form)
     for _, error in source.faults:
         eyes.say(str(error))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-from simplecell.data.geometry import resize
+from PIL import Image
 
 #: MNIST's digits fill 20 of the 28 pixels of a side (LeCun et al. 1998, section III A).
 _SHARE = 20 / 28
@@ -31,7 +30,8 @@ def ink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     light = np.clip(cut / most * 255, 0, 255).astype(np.uint8)
     scale = _SHARE * _SIDE / max(light.shape)
     height, width = (max(1, round(scale * side)) for side in light.shape)
-    small = resize(light[:, :, None], height, width)[:, :, 0]
+    # By Pillow: an exported net reads ink without torch.
+    small = np.asarray(Image.fromarray(light).resize((width, height), Image.Resampling.BILINEAR))
     weight = small.astype(np.float64)
     middle = [
         float((weight.sum(axis=1 - k) * np.arange(small.shape[k])).sum() / weight.sum()) for k in (0, 1)

@@ -27,6 +27,7 @@ from simplecell.data.settings import AugmentSettings, PictureSettings
 from simplecell.data.sources import Source, Table, check_trainable, read_source
 from simplecell.data.splits import divide
 from simplecell.errors import UserError
+from simplecell.export.exportable import Exportable
 from simplecell.learn import pretrained
 from simplecell.learn.frozen import freeze, layer_on_features, on_features
 from simplecell.learn.losses import balancing_weights, cross_entropy
@@ -42,10 +43,12 @@ from simplecell.nets.init import lsuv
 from simplecell.nets.normalising import Normalised
 from simplecell.nets.pretrained import Pretrained, choose
 from simplecell.nets.settings import NetSettings, WeightSettings, chosen
-from simplecell.predictions import ClassPrediction
+from simplecell.predictions import ClassAsk, ClassPrediction, class_predictions
 from simplecell.report import classified
 from simplecell.report.evidence import Evidence
+from simplecell.report.saliency import grad_cam
 from simplecell.report.section import Section
+from simplecell.report.thumbnails import blend
 from simplecell.settings import setting
 from simplecell.telling import tell
 
@@ -54,15 +57,6 @@ _PREDICT_BATCH = 64
 _SAMPLE = 5000
 #: What the losses of auxiliary heads count for (Szegedy et al. 2015).
 _AUXILIARY = 0.3
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Options of predict."""
-
-    top: int = setting(5, "classes to tell", at_least=1)
-    reject_below: float = setting(0.0, "tell no class where its score is lower", at_least=0, at_most=1)
-    ink: bool = setting(False, "photos of dark ink on paper, for a net that learnt light digits on black")
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Classify:
     training: Training = Training()
     machine: Machine = Machine()
 
-    Ask: ClassVar[type] = Ask
+    Ask: ClassVar[type] = ClassAsk
     headline: ClassVar[tuple[str, str]] = ("accuracy", "max")
 
     # ---- data
@@ -261,18 +255,39 @@ class Classify:
         ask: Any,
     ) -> Iterator[ClassPrediction]:
         """The best classes of each picture."""
-        geometry, classes = Geometry.from_json(meaning["geometry"]), meaning["classes"]
+        geometry = Geometry.from_json(meaning["geometry"])
         device = next(net.buffers()).device
         waiting = iter(inputs)
         while chunk := list(islice(waiting, _PREDICT_BATCH)):
             pictures = [ink(picture) if ask.ink else picture for _, picture in chunk]
             fitted = np.stack([geometry.fit(picture) for picture in pictures])
             chances = net(torch.from_numpy(fitted).permute(0, 3, 1, 2).to(device)).float().softmax(1).cpu()
-            scores, order = chances.topk(min(ask.top, len(classes)), dim=1)
-            for (path, _), values, places in zip(chunk, scores.tolist(), order.tolist(), strict=True):
-                top = [(classes[k], value) for k, value in zip(places, values, strict=True)]
-                name = top[0][0] if values[0] >= ask.reject_below else None
-                yield ClassPrediction(path, name, values[0], top)
+            yield from class_predictions([path for path, _ in chunk], {"scores": chances}, meaning, ask)
+
+    def explain(
+        self,
+        net: nn.Module,
+        meaning: Mapping[str, Any],
+        picture: NDArray[np.uint8],
+        prediction: ClassPrediction,
+        ask: ClassAsk,
+    ) -> list[tuple[str, NDArray[np.uint8]]]:
+        """Where in the picture, as it is fitted, the best class was seen (Grad-CAM)."""
+        fitted = Geometry.from_json(meaning["geometry"]).fit(ink(picture) if ask.ink else picture)
+        best, _ = prediction.top[0]
+        shown = torch.from_numpy(fitted[None]).permute(0, 3, 1, 2).to(next(net.buffers()).device)
+        heat = grad_cam(net, shown, [meaning["classes"].index(best)])
+        return [] if heat is None else [(f"where {best} was seen", blend(fitted, heat[0]))]
+
+    def export(self, net: nn.Module, meaning: Mapping[str, Any]) -> Exportable:
+        """Pictures to the probabilities of the classes, "scores": N, classes."""
+        scores = nn.Sequential(net, nn.Softmax(1))
+        geometry, about = Geometry.from_json(meaning["geometry"]), {"classes": list(meaning["classes"])}
+        return Exportable(scores, geometry, ("scores",), "classes", about)
+
+    def exported(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        """Logits N, classes that have these probabilities, down to what the softmax of float32 tells."""
+        return outputs["scores"].clamp_min(torch.finfo(torch.float32).tiny).log()
 
     # ---- for the tests of the contract
 

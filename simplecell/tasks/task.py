@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from simplecell.data.batches import Batch, Examples, Splits
 from simplecell.errors import UserError
+from simplecell.export.exportable import Exportable
 from simplecell.learn.settings import Machine, Training
 from simplecell.learn.stages import At, Fit, Learn, Stage, Stream, Terms, Update
 from simplecell.metrics.intervals import Figure
@@ -111,6 +112,31 @@ class Task(Protocol):
         ask: Any,
     ) -> Iterator[Prediction]:
         """Answers for (path, picture H, W, C uint8), in order."""
+        ...
+
+    def explain(
+        self,
+        net: nn.Module,
+        meaning: Mapping[str, Any],
+        picture: NDArray[np.uint8],
+        prediction: Any,
+        ask: Any,
+    ) -> Sequence[tuple[str, NDArray[np.uint8]]]:
+        """Pictures that go with an answer, each a caption and uint8 H, W, 3. A task may be without it."""
+        ...
+
+    def export(self, net: nn.Module, meaning: Mapping[str, Any]) -> Exportable | None:
+        """What of the net goes into an exported file; None where it cannot be. A task may be without it.
+
+        net: in eval mode, as it answers.
+        """
+        ...
+
+    def exported(self, outputs: Mapping[str, Tensor]) -> Any:
+        """What the net, in eval mode, would give for a batch's pictures, from what the file gives by name.
+
+        So ``measure`` works on exported files. Wanted of a task that has ``export``.
+        """
         ...
 
     def sections(self, evidence: Evidence) -> Sequence[Section]:

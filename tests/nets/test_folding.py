@@ -225,3 +225,18 @@ def test_a_norm_without_scale_and_shift_is_folded_too() -> None:
     folded = fold(net)
     assert isinstance(folded.get_submodule("norm"), nn.Identity)
     assert_equal_answers(net, folded, torch.randn(2, 3, 8, 8))
+
+
+def test_a_norm_behind_a_maximum_is_folded_where_it_multiplies_by_nothing_negative() -> None:
+    torch.manual_seed(0)
+    body = nets.build("small", channels=1, classes=10, height=40, width=40)
+    net = randomised(Normalised(body, [0.5], [0.2]))
+    pictures = torch.randint(0, 256, (4, 1, 40, 40), dtype=torch.uint8)
+    assert norms(fold(net)) == 3
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.abs_()
+    folded = fold(net)
+    assert norms(folded) == 0
+    assert_equal_answers(net, folded, pictures)

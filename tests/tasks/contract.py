@@ -16,13 +16,16 @@ import torch
 
 from simplecell import artefact
 from simplecell import settings as typed
-from simplecell.commands.opening import open_net
+from simplecell.commands.export import export
+from simplecell.commands.opening import answers_of, open_net
 from simplecell.commands.train import built, carry_on, new_run, task_of
 from simplecell.errors import UserError
+from simplecell.export.described import read_description
 from simplecell.learn.evaluate import collect, evaluating
 from simplecell.learn.journal import Journal
 from simplecell.learn.loop import StageRun, Surroundings
 from simplecell.learn.stages import Learn
+from simplecell.predictions import ANSWERS
 from simplecell.run import Run
 
 CPU = torch.device("cpu")
@@ -179,6 +182,26 @@ class TaskContract:
         assert ("test", True) not in asked
         first_test = asked.index(("test", False))
         assert all(side == "test" for side, _ in asked[first_test:])
+
+    # 6. export
+
+    def test_an_exported_net_answers_as_the_net_does_and_has_its_figures(
+        self, finished: Run, tmp_path: Path
+    ) -> None:
+        if not hasattr(self.task, "export"):
+            pytest.skip("this task has no export")
+        for library in ("onnx", "onnxruntime", "onnxscript"):
+            pytest.importorskip(library)
+        file = tmp_path / "net.onnx"
+        options: dict[str, Any] = {"data": "", "int8": False, "max_loss": 0.5, "weights": "auto"}
+        # It compares the two on real pictures, and refuses where they differ.
+        assert export(str(finished.path), "onnx", file, json=True, **options) == 0
+        ask = ANSWERS[read_description(file).answer].ask()
+        with answers_of(str(file), self.inputs(), ask, weights="auto", device="cpu", threads=1) as answers:
+            assert [answer.to_json()["path"] for answer in answers] == [path for path, _ in self.inputs()]
+        examples = self.tiny().load().test
+        theirs, ours = (open_net(path, device="cpu").figures_on(examples) for path in (finished.path, file))
+        assert numbers_in(ours) == pytest.approx(numbers_in(theirs), rel=1e-3)
 
     # 7. bad input
 

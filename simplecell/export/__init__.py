@@ -1,0 +1,1 @@
+"""A trained net as a file that answers without simplecell: ONNX, whole pictures in, answers out."""

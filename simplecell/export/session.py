@@ -1,0 +1,160 @@
+"""An exported net, opened by ONNX Runtime: it answers without torch and without its task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simplecell.errors import UserError
+from simplecell.export.described import FITTED, PICTURE, Description, read_description
+from simplecell.predictions import ANSWERS, Prediction
+
+_CHUNK = 16
+Picture = NDArray[np.uint8]
+Outputs = dict[str, NDArray[Any]]
+
+
+class Exported:
+    """A file of ``simplecell export --to onnx``.
+
+    Raises UserError where ONNX Runtime is not installed or the file is not such a net.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self.description = read_description(path)
+        self._whole = session(_content(path), str(path), threads)
+        known = self.description.answer in ANSWERS
+        if not known or [each.name for each in self._whole.get_inputs()] != [PICTURE]:
+            raise UserError(
+                "its input or its answers are unknown to this version",
+                where=path,
+                remedy="use the version of simplecell that exported it",
+            )
+
+    def predict(self, inputs: Iterable[tuple[str, Picture]], ask: Any) -> Iterator[Prediction]:
+        """Answers for (path, picture: uint8 H, W, 1 or 3), in order."""
+        waiting = iter(inputs)
+        while chunk := list(islice(waiting, _CHUNK)):
+            outputs = self.outputs([as_asked(picture, ask) for _, picture in chunk])
+            yield from answers(self.description, [path for path, _ in chunk], outputs, ask)
+
+    def outputs(self, pictures: Sequence[Picture]) -> Outputs:
+        """What the net gives for pictures of any sizes, by name, N first; neighbours of one size together."""
+        parts = [run(self._whole, {PICTURE: batch}) for batch in _of_one_size(pictures)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class Halves:
+    """An exported net in two: what fits whole pictures, and what answers fitted ones.
+
+    So pictures of all sizes run through the net in one batch. The cut needs the library onnx.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        content = _content(path)
+        outputs = [each.name for each in session(content, str(path), threads).get_outputs()]
+        self._fit = session(part(content, [PICTURE], [FITTED], str(path)), str(path), threads)
+        self._net = session(part(content, [FITTED], outputs, str(path)), str(path), threads)
+
+    def fit(self, pictures: Sequence[Picture]) -> Picture:
+        """Whole pictures, each uint8 H, W, 1 or 3, as fitted ones: uint8 N, C, h, w."""
+        parts = [run(self._fit, {PICTURE: batch})[FITTED] for batch in _of_one_size(pictures)]
+        return np.concatenate(parts)
+
+    def answer(self, fitted: Picture) -> Outputs:
+        """What the net gives for fitted pictures, uint8 N, C, h, w, by name."""
+        return run(self._net, {FITTED: fitted})
+
+
+def session(content: bytes, where: str, threads: int = 0) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the processor, quiet. threads: 0 is one a physical core."""
+    runtime = import_runtime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    try:
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common class
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"ONNX Runtime cannot open it ({reason})", where=where, remedy="export it again"
+        ) from None
+
+
+def import_runtime() -> Any:
+    """The library onnxruntime; a UserError says how to install it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(
+            "ONNX Runtime is not installed", remedy="install it with `pip install simplecell[export]`"
+        ) from None
+    return onnxruntime
+
+
+def import_onnx() -> Any:
+    """The library onnx; a UserError says how to install it."""
+    try:
+        import onnx
+        import onnx.utils
+    except ImportError:
+        raise UserError(
+            "the library onnx is not installed", remedy="install it with `pip install simplecell[export]`"
+        ) from None
+    return onnx
+
+
+def part(content: bytes, inputs: Sequence[str], outputs: Sequence[str], where: str) -> bytes:
+    """The part of a model between values, as a model of its own."""
+    onnx = import_onnx()
+    model = onnx.load_from_string(content)
+    try:
+        cut = onnx.utils.Extractor(model).extract_model(list(inputs), list(outputs))
+    except Exception as error:  # whatever onnx finds wrong with a foreign file
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"it has no two halves ({reason})", where=where, remedy="export it again") from None
+    return bytes(cut.SerializeToString())
+
+
+def run(opened: Any, given: Mapping[str, NDArray[Any]]) -> Outputs:
+    """All outputs of a session by name."""
+    names = [each.name for each in opened.get_outputs()]
+    return dict(zip(names, opened.run(names, dict(given)), strict=True))
+
+
+def _of_one_size(pictures: Sequence[Picture]) -> Iterator[Picture]:
+    """Neighbours of one size together, in colour: uint8 N, H, W, 3."""
+    start = 0
+    for end in range(1, len(pictures) + 1):
+        if end == len(pictures) or pictures[end].shape != pictures[start].shape:
+            batch = np.stack(pictures[start:end])
+            yield batch if batch.shape[3] == 3 else np.repeat(batch, 3, axis=3)
+            start = end
+
+
+def answers(said: Description, paths: Sequence[str], outputs: Outputs, ask: Any) -> Sequence[Prediction]:
+    """The predictions that outputs (N first) of a file mean."""
+    return ANSWERS[said.answer].make(paths, outputs, said.about, ask)
+
+
+def as_asked(picture: Picture, ask: Any) -> Picture:
+    """The picture as the net is to see it: where ``ask`` says so, ink as light on black."""
+    if getattr(ask, "ink", False):
+        from simplecell.data.ink import ink
+
+        return ink(picture)
+    return picture
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = "there is no such file" if missing else f"it cannot be read ({error.strerror})"
+        raise UserError(what, where=path, remedy="check the path") from None
