@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = 1
-_LONGEST_HEADER = 100_000_000  # bytes; what safetensors itself accepts
+_LONGEST_HEADER = 1 << 24  # bytes; a net of a thousand tensors takes a hundredth, JSON in memory twenty-fold
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ def read_about(path: Path) -> dict[str, Any]:
         about = json.loads(header["__metadata__"]["simplecell"])
     except FileNotFoundError:
         raise UserError("there is no such file", where=path, remedy="check the path") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             "this is not a model that simplecell wrote",
@@ -137,10 +139,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except FileNotFoundError:
         raise UserError("there is no such file", where=path, remedy="check the path") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     except (SafetensorError, ValueError) as error:
         raise UserError(
             f"this is not a whole safetensors file ({error})", where=path, remedy="restore it from a copy"
         ) from None
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"it cannot be read ({error.strerror or error})",
+        where=path,
+        remedy="check the path and its permissions",
+    )
 
 
 def write(path: Path, net: nn.Module, header: Header) -> None:
@@ -156,8 +168,19 @@ def read_header(path: Path) -> Header:
     about = read_about(path)
     if about.get("kind") != "model":
         raise UserError("this is a checkpoint, not a model", where=path, remedy="name the run folder")
-    try:
-        figures = {f["name"]: {k: v for k, v in f.items() if k != "name"} for f in about["figures"]}
-        return Header(about["task"], about["settings"], about["meaning"], figures)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"its header lacks {error}", where=path, remedy="restore it from a copy") from None
+    parts = {"task": str, "settings": dict, "meaning": dict, "figures": list}
+    odd = [name for name, kind in parts.items() if not isinstance(about.get(name), kind)]
+    if not odd and not all(map(_is_figure, about["figures"])):
+        odd = ["figures"]
+    if odd:
+        raise UserError(f"its header lacks {odd[0]!r}", where=path, remedy="restore it from a copy")
+    figures = {f["name"]: {k: v for k, v in f.items() if k != "name"} for f in about["figures"]}
+    return Header(about["task"], about["settings"], about["meaning"], figures)
+
+
+def _is_figure(figure: Any) -> bool:
+    return (
+        isinstance(figure, dict)
+        and isinstance(figure.get("name"), str)
+        and all(isinstance(figure.get(key, ""), int | float | None) for key in ("value", "low", "high"))
+    )

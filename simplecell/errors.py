@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from os import PathLike, fspath
+
+#: What would break the line, command a terminal or turn the order of letters: control characters, line and
+#: paragraph separators, marks of direction; and halves of characters, which a name that is not UTF-8 has.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST = 600  # characters of one part of a sentence
 
 
 class UserError(Exception):
@@ -20,5 +26,12 @@ class UserError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.what}" + (f"; {self.remedy}." if self.remedy else ".")
+        place = f"{_shown(self.where)}: " if self.where else ""
+        return f"{place}{_shown(self.what)}" + (f"; {_shown(self.remedy)}." if self.remedy else ".")
+
+
+def _shown(text: str) -> str:
+    """Text that may come from a file, as a part of one line: odd characters escaped, the middle left out."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

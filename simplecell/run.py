@@ -92,7 +92,13 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """settings.toml as a table: format, task, settings, and measured where the run has begun."""
         table = read_toml(self.path / "settings.toml")
-        if table.get("format") != FORMAT or "task" not in table or "settings" not in table:
+        sound = (
+            table.get("format") == FORMAT
+            and isinstance(table.get("task"), str)
+            and isinstance(table.get("settings"), dict)
+            and isinstance(table.get("measured", {}), dict)
+        )
+        if not sound:
             raise UserError(
                 f"this is not a settings.toml of format {FORMAT}",
                 where=self.path / "settings.toml",
@@ -158,25 +164,43 @@ class Run:
         """Write one of the record's JSON files."""
         write_atomically(self.path / name, to_json(value))
 
-    def read(self, name: str) -> Any:
+    def read(self, name: str) -> dict[str, Any] | None:
         """One of the record's JSON files; None where it is absent."""
         path = self.path / name
-        if not path.is_file():
-            return None
         try:
-            return json.loads(path.read_text("utf-8"))
-        except ValueError:
+            value = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError):
             raise UserError("this is not JSON", where=path, remedy="restore the file") from None
+        if not isinstance(value, dict):
+            raise UserError("this is not what simplecell wrote", where=path, remedy="restore the file")
+        return value
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; one that a crash cut off is left out."""
+        """The lines of metrics.jsonl; one that a crash cut off, or that is damaged, is left out."""
         path = self.path / "metrics.jsonl"
         records: list[dict[str, Any]] = []
         if path.is_file():
             for line in path.read_bytes().splitlines():
-                with contextlib.suppress(ValueError):
-                    records.append(json.loads(line))
+                with contextlib.suppress(ValueError, RecursionError):
+                    if _is_record(record := json.loads(line)):
+                        records.append(record)
         return records
+
+
+def _is_record(line: Any) -> bool:
+    """Whether a line of the journal is of the kind that its readers rely on."""
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("stage", ""), str)
+        and isinstance(line.get("epoch", 0), int | float)
+        and all(_are_numbers(line.get(kind, {})) for kind in ("train", "rate", "validation"))
+    )
+
+
+def _are_numbers(named: Any) -> bool:
+    return isinstance(named, dict) and all(isinstance(value, int | float | None) for value in named.values())
 
 
 def runs_in(folder: Path) -> list[Run]:

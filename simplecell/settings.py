@@ -21,6 +21,9 @@ from simplecell.errors import UserError
 
 T = TypeVar("T")
 
+_LARGEST = 2**63 - 1  # whole number that TOML holds
+_LONGEST_TOML = 1 << 24  # bytes; a net described in it takes some thousands
+
 #: What a setting may be instead of a value that is to be chosen or measured.
 Auto = Literal["auto"]
 
@@ -142,10 +145,21 @@ def _checked(f: Field, value: Any, where: str) -> Any:
             if abs(value) <= sys.float_info.max:  # neither infinite nor NaN
                 return _within(f, float(value), where)
         elif kind is int and isinstance(value, int) and not isinstance(value, bool):
-            return _within(f, value, where)
+            if -_LARGEST - 1 <= value <= _LARGEST:
+                return _within(f, value, where)
         elif kind in (str, bool) and isinstance(value, kind):
             return value
-    raise UserError(f"{f.name} cannot be {value!r}", where=where, remedy=f"it takes {describe_type(f.type)}")
+    raise UserError(
+        f"{f.name} cannot be {_in_short(value)}", where=where, remedy=f"it takes {describe_type(f.type)}"
+    )
+
+
+def _in_short(value: Any) -> str:
+    """A value as a part of a sentence."""
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        return "a number of more than 64 bits"  # Python writes none of thousands of digits
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _within(f: Field, value: Any, where: str) -> Any:
@@ -196,15 +210,24 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str = "") -> T:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as a table; a UserError names the file, and the line where it breaks."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_TOML + 1)
+        if len(content) > _LONGEST_TOML:
+            raise UserError("it is too long for settings", where=path, remedy="name a TOML file of settings")
+        return tomllib.loads(content.decode("utf-8"))
     except FileNotFoundError:
         raise UserError("there is no such file", where=path, remedy="check the path") from None
     except IsADirectoryError:
         raise UserError("this is a folder", where=path, remedy="name a TOML file") from None
+    except OSError as error:
+        what = f"it cannot be read ({error.strerror or error})"
+        raise UserError(what, where=path, remedy="check the path and its permissions") from None
     except UnicodeDecodeError:
         raise UserError("this is not UTF-8 text", where=path, remedy="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or that of a number with thousands of digits
         raise UserError(f"this is not TOML ({error})", where=path, remedy="mend that line") from None
+    except RecursionError:
+        raise UserError("lists or tables are nested too deeply", where=path, remedy="mend the file") from None
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

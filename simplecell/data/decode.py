@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import struct
 import threading
 import warnings
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
+    Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
@@ -70,20 +72,33 @@ _HARMLESS: Final = (
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+# Scans that a JPEG may have. A progressive one has about ten; each goes over all pixels however few bytes it
+# takes, so that a file of a megabyte could keep a processor busy for an hour.
+_MOST_SCANS: Final = 100
+_JPEG_SEGMENT: Final = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+# Pillow expands run-length encoded BMPs in Python, at a tenth of a microsecond a pixel.
+_MOST_BMP_RUNS: Final = 10_000_000
+_PPM_COMMENT: Final = re.compile(rb"#[^\r\n]*[\r\n]?")
+
 # Rows of a picture that are worked on at once where that takes more than a byte a value.
 _STRIP: Final = 256
 
 
-def decode(content: bytes, where: str) -> NDArray[np.uint8]:
+class TooManyPixels(UserError):
+    """A picture that is larger than allowed."""
+
+
+def decode(content: bytes, where: str, most: int | None = None) -> NDArray[np.uint8]:
     """Decode a picture: uint8, H, W, C with C 1 (grey) or 3 (RGB), contiguous and writable.
 
     ``where`` names the file in the sentence of the UserError that is raised for bytes that are no picture,
     are cut short or damaged, have too many pixels, or pixels whose range of values is unknown.
+    ``most``: pixels that it may have, where that is less than ``max_pixels()``.
     """
     if not content:
         raise UserError("the file is empty", where=where, remedy=_REMEDY)
     decoder = _decode_jpeg if content.startswith(b"\xff\xd8\xff") else _decode_other
-    return np.ascontiguousarray(decoder(content, where))
+    return np.ascontiguousarray(decoder(content, where, most))
 
 
 def max_pixels() -> int:
@@ -100,13 +115,22 @@ def max_pixels() -> int:
     return int(text)
 
 
-def _check_size(width: int, height: int, where: str) -> None:
-    if width * height > max_pixels():
-        raise UserError(
-            f"the picture has {width} × {height} pixels, more than the {max_pixels():,} allowed",
-            where=where,
-            remedy="make it smaller, or raise SIMPLECELL_MAX_PIXELS if you trust it",
-        )
+def _check_size(width: int, height: int, where: str, most: int | None) -> None:
+    if width * height > _limit(most):
+        raise _too_many(f"{width} × {height} pixels, more than", where, most)
+
+
+def _limit(most: int | None) -> int:
+    return max_pixels() if most is None else min(most, max_pixels())
+
+
+def _too_many(pixels: str, where: str, most: int | None) -> TooManyPixels:
+    trusted = "" if most is not None else ", or raise SIMPLECELL_MAX_PIXELS if you trust it"
+    return TooManyPixels(
+        f"the picture has {pixels} the {_limit(most):,} allowed",
+        where=where,
+        remedy=f"make it smaller{trusted}",
+    )
 
 
 def _damaged(reason: str, where: str) -> UserError:
@@ -116,22 +140,37 @@ def _damaged(reason: str, where: str) -> UserError:
 # ---------------------------------------------------------------------------------------------- JPEG
 
 
-def _decode_jpeg(content: bytes, where: str) -> NDArray[np.uint8]:
+def _decode_jpeg(content: bytes, where: str, most: int | None) -> NDArray[np.uint8]:
+    if content.count(b"\xff\xda") > _MOST_SCANS and (scans := _jpeg_scans(content)) > _MOST_SCANS:
+        raise UserError(
+            f"the JPEG has {scans:,} scans, more than the {_MOST_SCANS} allowed",
+            where=where,
+            remedy="save it anew, or remove it",
+        )
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content, strict=False)
     except (ValueError, KeyError):  # unusual subsampling, or no whole header: Pillow can tell
-        return _decode_pillow(content, where, JpegImagePlugin.JpegImageFile)
-    _check_size(width, height, where)
+        return _decode_pillow(content, where, most, JpegImagePlugin.JpegImageFile)
+    _check_size(width, height, where, most)
     target = {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}.get(space, "RGB")
     try:
         pixels = simplejpeg.decode_jpeg(content, target)
     except ValueError as error:
         if any(words in str(error) for words in _HARMLESS):
-            return _decode_pillow(content, where, JpegImagePlugin.JpegImageFile)
+            return _decode_pillow(content, where, most, JpegImagePlugin.JpegImageFile)
         raise _damaged(_reason(error), where) from error
     if target == "CMYK":
         pixels = _inverted_cmyk_to_rgb(pixels)
     return _turn(pixels, jpeg_orientation(content))
+
+
+def _jpeg_scans(content: bytes) -> int:
+    """How many scans a JPEG has before its end mark; what follows that is no part of the picture."""
+    scans, at = 0, 2
+    while (segment := _JPEG_SEGMENT.search(content, at)) and segment[0] != b"\xff\xd9":
+        scans += segment[0] == b"\xff\xda"
+        at = segment.end() + max(2, int.from_bytes(content[segment.end() : segment.end() + 2], "big"))
+    return scans
 
 
 def _reason(error: Exception) -> str:
@@ -201,12 +240,14 @@ _PLUGINS: Final[tuple[tuple[tuple[bytes, ...], Callable[[BytesIO], ImageFile.Ima
 )
 
 
-def _decode_other(content: bytes, where: str) -> NDArray[np.uint8]:
+def _decode_other(content: bytes, where: str, most: int | None) -> NDArray[np.uint8]:
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return _decode_pillow(content, where, WebPImagePlugin.WebPImageFile)
+        return _decode_pillow(content, where, most, WebPImagePlugin.WebPImageFile)
+    if content.startswith((b"P1", b"P2", b"P3")):
+        content = _PPM_COMMENT.sub(b"", content)  # Pillow copies all that follows for each
     for signatures, plugin in _PLUGINS:
         if content.startswith(signatures):
-            return _decode_pillow(content, where, plugin)
+            return _decode_pillow(content, where, most, plugin)
     raise UserError(
         "the file is not a picture that can be read (JPEG, PNG, GIF, WebP, BMP, TIFF, PPM)",
         where=where,
@@ -215,7 +256,7 @@ def _decode_other(content: bytes, where: str) -> NDArray[np.uint8]:
 
 
 def _decode_pillow(
-    content: bytes, where: str, plugin: Callable[[BytesIO], ImageFile.ImageFile]
+    content: bytes, where: str, most: int | None, plugin: Callable[[BytesIO], ImageFile.ImageFile]
 ) -> NDArray[np.uint8]:
     """Decode by one of Pillow's plugins, chosen by the signature.
 
@@ -223,7 +264,9 @@ def _decode_pillow(
     """
     try:
         image = plugin(BytesIO(content))
-        _check_size(*image.size, where)
+        _check_size(*image.size, where, most)
+        if any(tile.codec_name == "bmp_rle" for tile in image.tile):
+            _check_size(*image.size, where, _MOST_BMP_RUNS)
         with _silent_stderr() if image.format == "TIFF" else nullcontext():
             image.load()
         if image.format == "PNG" and b"IEND" not in content:
@@ -231,6 +274,8 @@ def _decode_pillow(
         return _turn(_pixels(image, content, where), _pillow_orientation(image))
     except UserError:
         raise
+    except Image.DecompressionBombError as error:  # found by Pillow as it opens a GIF or WebP
+        raise _too_many("more pixels than", where, most) from error
     except Exception as error:  # on hostile bytes the plugins raise nearly anything
         raise _damaged(_reason(error), where) from error
 

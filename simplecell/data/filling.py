@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +15,15 @@ from simplecell.data import looks
 from simplecell.data.cache import Pack, PackWriter, open_pack
 from simplecell.data.decode import DECODER_VERSION
 from simplecell.data.geometry import Geometry, bound, with_channels
-from simplecell.data.loading import ArrayRows, ChangedRows, PackedRows, Rows, Tell, in_order
+from simplecell.data.loading import (
+    ArrayRows,
+    ChangedRows,
+    PackedRows,
+    Rows,
+    Tell,
+    UnchangedRows,
+    in_order,
+)
 from simplecell.data.looks import Looks
 from simplecell.data.pictures import Pictures
 from simplecell.errors import UserError
@@ -136,22 +145,26 @@ def _fill(name: str, pictures: Pictures, plan: Plan, tell: Tell) -> Pack:
         return writer.finish(seen.arrays() | arrays)
 
 
-def rows(pictures: Pictures, packed: Pack, plan: Plan) -> tuple[Rows, Rows, str]:
-    """Where fitted pictures lie, where the ones to crop from lie, and that in words."""
+def rows(pictures: Pictures, packed: Pack, plan: Plan, names: Sequence[str]) -> tuple[Rows, Rows, str]:
+    """Where fitted pictures lie, where the ones to crop from lie, and that in words.
+
+    names: what to call each picture where it was replaced since it was packed.
+    """
     geometry, shapes = plan.geometry, packed.arrays["kept"]
     if geometry is None:
         return pictures, pictures, "nothing"
+    anew = UnchangedRows(pictures, packed.arrays["shapes"], names)
     ends = shapes.prod(axis=1).cumsum()
     cached = len(packed.data) == shapes.prod(axis=1).sum()
     where = f"cached ({len(packed.data) / 1e9:.2f} GB)" if cached else _UNCACHED
     if not plan.shorter:
         held = packed.data.reshape(-1, *geometry.shape)
-        fitted: Rows = ArrayRows(held) if cached else ChangedRows(pictures, geometry.fit)
+        fitted: Rows = ArrayRows(held) if cached else ChangedRows(anew, geometry.fit)
         return fitted, fitted, where
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-    full: Rows = ChangedRows(pictures, partial(bound, shorter=plan.shorter))
+    full: Rows = ChangedRows(anew, partial(bound, shorter=plan.shorter))
     if cached:
         full = PackedRows(packed.data, starts, shapes)
     # Fitting starts from the full picture, so that it is the same here and in prediction.
     whole = cached and np.array_equal(shapes, packed.arrays["shapes"])
-    return ChangedRows(full if whole else pictures, geometry.fit), full, where
+    return ChangedRows(full if whole else anew, geometry.fit), full, where

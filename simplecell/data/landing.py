@@ -107,7 +107,7 @@ def _check_landed(known: Known, folder: Path) -> None:
     try:
         facts = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         name, extent = facts["name"], {key: facts[key] for key in ("files", "bytes")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         name, extent = None, {}
     if name != known.name:
         raise UserError("holds something else", where=folder, remedy="choose another folder with --out")

@@ -23,6 +23,7 @@ from simplecell.data.addressed import Address
 from simplecell.data.augment import Augmentation
 from simplecell.data.batches import Batch
 from simplecell.data.geometry import Geometry, resize, with_channels
+from simplecell.errors import UserError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -75,6 +76,30 @@ class ChangedRows:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         return self.change(self.rows.read(index))
+
+
+@dataclass(frozen=True, eq=False)
+class UnchangedRows:
+    """Pictures that are read anew, as long as they are as large as they were when they were looked at.
+
+    shapes: int64, N × 3. names: what a sentence calls each. Where one has another shape by now, ``read``
+    raises UserError: boxes to crop were drawn for the old one.
+    """
+
+    rows: Rows
+    shapes: NDArray[np.int64]
+    names: Sequence[str]
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        picture, before = self.rows.read(index), tuple(self.shapes[index].tolist())
+        if picture.shape != before:
+            was, now = (" × ".join(map(str, shape)) for shape in (before, picture.shape))
+            raise UserError(
+                f"the picture was replaced meanwhile (it was {was}, now it is {now})",
+                where=self.names[index],
+                remedy="restore it, then go on",
+            )
+        return picture
 
 
 @dataclass(eq=False)

@@ -289,6 +289,6 @@ def _prepared(table: Table, pack: Pack, plan: Plan) -> Prepared:
     if broken:
         table = table.take(np.setdiff1d(np.arange(len(table)), places))
     seen = Looks(**{name: pack.arrays[name] for name in (field.name for field in fields(Looks))})
-    fitted, full, kept = filling.rows(table.pictures, pack, plan)
+    fitted, full, kept = filling.rows(table.pictures, pack, plan, table.ids)
     sizes = pack.arrays["kept"][:, :2]
     return Prepared(table, broken, seen, np.arange(len(table)), fitted, full, sizes, kept)

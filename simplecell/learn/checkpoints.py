@@ -51,8 +51,14 @@ def load(path: Path) -> Checkpoint:
     about = read_about(path)
     if about.get("kind") != "checkpoint":
         raise UserError("this is no checkpoint", where=path, remedy="restore it from a copy")
-    groups: dict[str, dict[str, Tensor]] = {group: {} for group in about["groups"]}
-    for name, tensor in read_tensors(path).items():
-        group, _, inner = name.partition(":")
-        groups[group][inner] = tensor
-    return Checkpoint(about["stage"], about["step"], about["notes"], dict(groups))
+    try:
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in about["groups"]}
+        for name, tensor in read_tensors(path).items():
+            group, _, inner = name.partition(":")
+            groups[group][inner] = tensor
+        stage, step, notes = about["stage"], about["step"], about["notes"]
+        if not (isinstance(notes, dict) and isinstance(stage, int) and isinstance(step, int)):
+            raise TypeError
+    except (KeyError, TypeError):
+        raise UserError("this is no whole checkpoint", where=path, remedy="restore it from a copy") from None
+    return Checkpoint(stage, step, notes, dict(groups))

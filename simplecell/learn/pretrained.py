@@ -307,7 +307,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
             value = value[key]
             break
-    if not isinstance(value, Mapping) or not all(isinstance(each, Tensor) for each in value.values()):
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and isinstance(each, Tensor) for name, each in value.items()
+    ):
         raise UserError(
             "it is no state dict: not everything in it is a tensor",
             where=path,

@@ -12,13 +12,20 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from simplecell.errors import UserError
+from simplecell.own_code import one_line
 
 #: Changes when ``describe`` writes what an older ``rebuild`` cannot read.
 FORMAT = 1
 
+#: Parameters and buffers of a described net may have so many values together: 4 GB as float32. A description
+#: is a text that may come from anywhere, and a few digits in it are terabytes.
+MOST_VALUES = 2**30
+
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 #: What every module has: hooks, children, parameters and the like, which are compared in their own way.
 _BOOKKEEPING = frozenset(vars(nn.Module()))
+#: Layers of which a number in a description makes any number of layers; ``describe`` cannot tell them either.
+_REPEATING = (nn.RNNBase, nn.Transformer)
 _TO_A_FILE = 'put a function that builds the net in a file and pass net="my_net.py:build"'
 
 
@@ -51,7 +58,8 @@ def describe(net: nn.Module) -> dict[str, Any]:
 def rebuild(description: Mapping[str, Any]) -> nn.Module:
     """A freshly initialised net from what ``describe`` wrote.
 
-    Nothing but layers of torch.nn is made, whatever the description says.
+    Nothing but layers of torch.nn is made, whatever the description says, and nothing larger than
+    ``MOST_VALUES``.
     Raises UserError where it is not a description, or not one that this version of torch can follow.
     """
     if description.get("format") != FORMAT:
@@ -61,6 +69,15 @@ def rebuild(description: Mapping[str, Any]) -> nn.Module:
             remedy="use the version of simplecell that wrote it",
         )
     try:
+        with torch.device("meta"):  # which counts and holds nothing
+            shell = _rebuild_layer(description["net"])
+        values = sum(tensor.numel() for tensor in (*shell.parameters(), *shell.buffers()))
+        if values > MOST_VALUES:
+            raise UserError(
+                f"its layers have {values:,} values, more than {MOST_VALUES:,}",
+                where="net",
+                remedy="make them smaller",
+            )
         net = _rebuild_layer(description["net"])
         for name in description["frozen"]:
             net.get_parameter(name).requires_grad_(False)
@@ -68,7 +85,7 @@ def rebuild(description: Mapping[str, Any]) -> nn.Module:
         raise
     except Exception as error:
         raise UserError(
-            f"the description of the net does not fit torch {torch.__version__}: {error}",
+            f"the description of the net does not fit torch {torch.__version__}: {one_line(error)}",
             where="net",
             remedy="use the version of torch that wrote it",
         ) from error
@@ -131,9 +148,16 @@ def _arguments(layer: nn.Module, place: str) -> dict[str, Any]:
 def _rebuild_layer(description: Mapping[str, Any]) -> nn.Module:
     kind = _torchs_own(description["class"])
     if kind is None:
-        raise UserError(f"{description['class']!r} is not a layer of torch.nn", where="net")
+        raise UserError(
+            f"{description['class']!r} is not a layer of torch.nn", where="net", remedy="name one that is"
+        )
+    if issubclass(kind, _REPEATING):
+        raise UserError(f"{kind.__name__} has layers within", where="net", remedy=_TO_A_FILE)
     if not issubclass(kind, _CONTAINERS):
-        return kind(**{name: _tupled(value) for name, value in description["arguments"].items()})
+        arguments = dict(description["arguments"])
+        if arguments.keys() & {"device", "dtype"}:
+            raise UserError("a layer chooses its device or type", where="net", remedy="leave that out")
+        return kind(**{name: _tupled(value) for name, value in arguments.items()})
     container = kind()
     for name, child in description["layers"]:
         container.add_module(name, _rebuild_layer(child))

@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from simplecell.errors import UserError
 from simplecell.nets.described import describe, rebuild
 from simplecell.own_code import importable, one_line, run_file, told_in_a_sentence
+
+#: What a layer of a described net may make of pictures: so many times their values, or this many.
+_MOST_GROWTH = 1024
+_LEAST_ROOM = 2**26
 
 
 def from_file(reference: str, *, channels: int, classes: int, height: int, width: int) -> nn.Module:
@@ -70,10 +76,13 @@ def from_text(text: str, *, channels: int, classes: int, height: int, width: int
     """
     try:
         description = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError):
+        description = None
+    if not isinstance(description, dict):
         raise UserError(
             f"{text[:40]!r} is no net", where="net", remedy="give a net's name, or my_net.py:build"
-        ) from error
+        )
+    _check_room(description, (2, channels, height, width))
     net = rebuild(description)
     try:
         _try(net, "net", channels=channels, classes=classes, height=height, width=width)
@@ -86,6 +95,39 @@ def from_text(text: str, *, channels: int, classes: int, height: int, width: int
             remedy="make its layers fit the pictures",
         ) from error
     return net
+
+
+class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within, an operation whose result has more values than ``most`` raises UserError."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._most = most
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        results = function(*args, **(kwargs or {}))
+        largest = max((leaf.numel() for leaf in tree_leaves(results) if isinstance(leaf, Tensor)), default=0)
+        if largest > self._most:
+            raise UserError(
+                f"a layer makes {largest:,} values of two pictures, more than {self._most:,}",
+                where="net",
+                remedy="make it smaller",
+            )
+        return results
+
+
+def _check_room(description: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    """Raise UserError where a described net would not fit into memory, without making it: a number in a text
+    that may come from anywhere can stand for terabytes."""
+    with torch.device("meta"), torch.no_grad():  # which computes sizes and nothing else
+        net, pictures = rebuild(description).eval(), torch.zeros(shape)
+        try:
+            with _Bounded(max(_LEAST_ROOM, _MOST_GROWTH * pictures.numel())):
+                net(pictures)
+        except UserError:
+            raise
+        except Exception:
+            return  # told when it is tried on pictures
 
 
 def _try(net: nn.Module, where: str, *, channels: int, classes: int, height: int, width: int) -> None:

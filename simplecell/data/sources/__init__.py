@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +86,7 @@ def _recognise_file(path: Path) -> str:
     try:
         if archive.is_gzip(path) and name.endswith((".tar.gz", ".tgz")):
             return "archive"
-        if tarfile.is_tarfile(path) and not archive.is_gzip(path):
+        if archive.is_tar(path):
             return "shards" if shards.recognises(path) else "archive"
     except OSError as error:
         raise unreadable(path, error) from error

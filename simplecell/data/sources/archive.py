@@ -20,8 +20,17 @@ from simplecell.errors import UserError
 #: A compressed archive is held in memory; above this many bytes, uncompressed, it is to be unpacked first.
 MAX_UNPACKED = 2**30
 
+# What no data set needs, and hostile archives are made of: tarfile reads headers of any length at once, one
+# within the other by recursion, and a path of many folders has as many folders above it.
+_LONGEST_HEADER = 1 << 14  # bytes of a path or other facts beyond a member's own block
+_LONGEST_NAME = 4096  # characters; Linux takes as many bytes
+_DEEPEST = 32  # folders
+
 _REMEDY = "fetch or make it again"
-_FORMAT_ERRORS = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError, ValueError)
+_FORMAT_ERRORS = (
+    *(tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error),
+    *(ValueError, OverflowError, RecursionError),  # of UnicodeDecodeError and numbers that lie; long chains
+)
 
 
 def read(path: Path) -> Source:
@@ -43,17 +52,14 @@ def _read_compressed(path: Path) -> Source:
     others: Counter[str] = Counter()
     try:
         with gzip.open(path, "rb") as packed:
-            limited: Any = _Limited(packed, path)  # read() is all that a stream is asked
-            with tarfile.open(fileobj=limited, mode="r|") as tar:
-                for member in tar:
-                    name = _checked_name(member, path)
-                    if member.isdir():
-                        folders.append(name)
-                    elif is_picture(name) and not is_hidden(name):
-                        file = tar.extractfile(member)
-                        contents[name] = file.read() if file else b""
-                    elif not is_hidden(name):
-                        others[PurePosixPath(name).suffix.lower()] += 1
+            tape = _Tape(packed, path, MAX_UNPACKED)
+            for member, name, _ in _members(tape, path):
+                if member.isdir():
+                    folders.append(name)
+                elif is_picture(name) and not is_hidden(name):
+                    contents[name] = tape.content(member.size)
+                elif not is_hidden(name):
+                    others[PurePosixPath(name).suffix.lower()] += 1
     except _FORMAT_ERRORS as error:
         raise UserError("the archive is cut short or damaged", where=path, remedy=_REMEDY) from error
     except OSError as error:
@@ -75,11 +81,25 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
+def is_tar(path: Path) -> bool:
+    """Whether the file begins like an uncompressed tar: with the header of a member, or as an empty one."""
+    with path.open("rb") as file:
+        block = file.read(tarfile.BLOCKSIZE)
+    if block == bytes(tarfile.BLOCKSIZE):
+        return True
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
 def first_names(path: Path, count: int) -> list[str]:
     """The names of the first files of an uncompressed tar; fewer where it is damaged."""
     names: list[str] = []
-    with suppress(*_FORMAT_ERRORS), tarfile.open(path, "r:") as tar:
-        names += [member.name.removeprefix("./") for member in islice(tar, count) if member.isfile()]
+    with suppress(UserError, *_FORMAT_ERRORS), path.open("rb") as file:
+        members = _members(_Tape(file, path), path)
+        names += [name for member, name, _ in islice(members, count) if member.isfile()]
     return names
 
 
@@ -89,22 +109,31 @@ def index(path: Path) -> list[Member]:
     Where a name occurs twice the later one counts, as when a tar is unpacked.
     """
     members: dict[str, Member] = {}
+    end = 0
     try:
         length = path.stat().st_size
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                name = _checked_name(member, path)
+        with path.open("rb") as file:
+            for member, name, after in _members(_Tape(file, path), path):
                 size = -1 if member.isdir() else member.size
                 if member.offset_data + max(size, 0) > length:
                     raise UserError(f"the archive ends in the middle of {name}", where=path, remedy=_REMEDY)
                 members[name] = Member(path, name, member.offset_data, size)
-            end = tar.offset
+                end = after
         _check_end(path, end)
     except _FORMAT_ERRORS as error:
         raise UserError("the archive is cut short or damaged", where=path, remedy=_REMEDY) from error
     except OSError as error:
         raise unreadable(path, error) from error
     return list(members.values())
+
+
+def _members(tape: _Tape, path: Path) -> Iterator[tuple[tarfile.TarInfo, str, int]]:
+    """Every member with its name and where the next begins; UserError where it is none for a data set."""
+    opened: Any = tape  # read, seek and tell are all that a tar is asked
+    with tarfile.open(fileobj=opened, mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined] # it would keep them all, a kilobyte each
+            yield member, _checked_name(member, path), tar.offset
 
 
 def _check_end(path: Path, offset: int) -> None:
@@ -125,6 +154,12 @@ def _checked_name(member: tarfile.TarInfo, path: Path) -> str:
         if ".." in parts
         else "is neither a plain file nor a folder"
         if not (member.isreg() or member.isdir()) or member.issparse()
+        else "has a size below nothing"
+        if member.size < 0
+        else "has a path too long or too deep"
+        if len(member.name) > _LONGEST_NAME or len(parts) > _DEEPEST
+        else "has a name that is not UTF-8"
+        if any("\ud800" <= letter <= "\udfff" for letter in member.name)
         else ""
     )
     if fault:
@@ -161,21 +196,45 @@ def _lineage(folder: str) -> Iterator[str]:
         folder = folder.rpartition("/")[0]
 
 
-class _Limited:
-    """What is read through it counts; more than ``MAX_UNPACKED`` bytes are refused as they come."""
+class _Tape:
+    """An archive as tarfile may read it: onwards only, no long header, and not beyond ``most`` bytes."""
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, path: Path) -> None:
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, path: Path, most: int | None = None) -> None:
         self._file = file
         self._path = path
-        self._left = MAX_UNPACKED
+        self._most = most
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int) -> int:
+        if offset < self.tell():
+            raise tarfile.ReadError("a member ends before it begins")
+        self._check(offset)
+        return self._file.seek(offset)
 
     def read(self, size: int) -> bytes:
-        content = self._file.read(size)
-        self._left -= len(content)
-        if self._left < 0:
+        if not 0 <= size <= _LONGEST_HEADER:
             raise UserError(
-                f"the archive holds more than {MAX_UNPACKED / 2**30:.3g} GiB, too much to unpack into memory",
+                f"the header of a member tells of {size:,} bytes, where at most {_LONGEST_HEADER:,} are read",
+                where=self._path,
+                remedy="make the archive anew from plain files, without extended attributes",
+            )
+        self._check(self.tell() + size)
+        return self._file.read(size)
+
+    def content(self, size: int) -> bytes:
+        """The content of the member whose header has just been read."""
+        self._check(self.tell() + size)
+        content = self._file.read(size)
+        if len(content) < size:
+            raise EOFError
+        return content
+
+    def _check(self, end: int) -> None:
+        if self._most is not None and end > self._most:
+            raise UserError(
+                f"the archive holds more than {self._most / 2**30:.3g} GiB, too much to unpack into memory",
                 where=self._path,
                 remedy="unpack it (or make it a .tar, which is read in place) and give that",
             )
-        return content

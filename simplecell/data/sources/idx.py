@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simplecell.data.pictures import ArrayPictures, unreadable
-from simplecell.data.sources.source import Source, Table
+from simplecell.data.sources.source import MOST_PICTURES, Source, Table
 from simplecell.errors import UserError
 
 _SIDES = {"train": "train", "t10k": "test"}
 # Deflate cannot compress by more than this (zlib's documentation): a header that claims more lies.
 _MOST_DEFLATED = 1032
+#: Nor may it unpack to more bytes than this: the largest set of its kind, EMNIST, has 547 million.
+MAX_UNPACKED = 2**30
 _REMEDY = "fetch it again from its source"
 
 
@@ -96,6 +98,18 @@ def _read_open(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> N
     if count > possible:
         raise UserError(
             f"its header tells of {count:,} bytes, more than the file can hold", where=path, remedy=_REMEDY
+        )
+    if path.suffix == ".gz" and count > MAX_UNPACKED:
+        raise UserError(
+            f"it unpacks to {count:,} bytes, more than {MAX_UNPACKED / 2**30:.3g} GiB",
+            where=path,
+            remedy="unpack it yourself if you trust it",
+        )
+    if shape[0] > MOST_PICTURES:
+        raise UserError(
+            f"its header tells of {shape[0]:,} pictures, more than {MOST_PICTURES:,}",
+            where=path,
+            remedy=_REMEDY,
         )
     array = np.empty(count, dtype=np.uint8)
     view = array.data

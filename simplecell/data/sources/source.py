@@ -16,6 +16,9 @@ from simplecell.errors import UserError
 #: The name of the only side of data that have none.
 ALL = "all"
 
+#: A file that tells of more pictures than this on one side lies: their names alone would fill the memory.
+MOST_PICTURES = 10_000_000
+
 _SIDES = {
     "train": "train",
     "training": "train",
@@ -87,8 +90,14 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     """The distinct labels as class names: whole numbers by their value, anything else by name."""
     names = set(labels)
     if all(name.isascii() and name.isdecimal() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
+        return tuple(sorted(names, key=_by_value))
     return tuple(sorted(names))
+
+
+def _by_value(digits: str) -> tuple[int, str, str]:
+    """A sort key for whole numbers of any length; ``int`` refuses more than 4,300 digits."""
+    plain = digits.lstrip("0")
+    return len(plain), plain, digits
 
 
 def check_trainable(source: Source) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import posixpath
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from simplecell.data.pictures import FilePictures, unreadable
 from simplecell.data.sources.layout import is_picture
-from simplecell.data.sources.source import ALL, Source, Table, ordered, side_name
+from simplecell.data.sources.source import ALL, MOST_PICTURES, Source, Table, ordered, side_name
 from simplecell.errors import UserError
 
 _PATH = ("path", "file", "filename", "image", "picture")
 _LABEL = ("label", "class", "category", "target")
 _SPLIT = "split"
+
+#: A table is read whole; above this many bytes it is refused. A line a picture, that is some millions.
+MAX_BYTES = 2**28
+_LONGEST_LINE = 2**20  # characters
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def read(path: Path) -> Source:
@@ -61,7 +67,7 @@ def _rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     text = _text(path)
     first = text.split("\n", 1)[0]
     delimiter = max(",\t;", key=first.count)  # a comma where there is none of them
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text, path), delimiter=delimiter, strict=True)
     lines, rows = [], []
     header: list[str] = []
     start = 1
@@ -79,6 +85,10 @@ def _rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
                     )
                 lines.append(start)
                 rows.append(row)
+                if len(rows) > MOST_PICTURES:
+                    raise _fault(
+                        path, start, f"there are more than {MOST_PICTURES:,} rows", "make it shorter"
+                    )
             start = reader.line_num + 1
     except csv.Error as error:
         raise _fault(path, start, f"the quoting is broken ({error})", "mend the line") from error
@@ -89,11 +99,24 @@ def _rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     return header, lines, rows
 
 
+def _lines(text: str, path: Path) -> Iterator[str]:
+    """The lines with their ends, of whatever system."""
+    for number, match in enumerate(_LINE.finditer(text), 1):
+        if match.end() - match.start() > _LONGEST_LINE:
+            raise _fault(path, number, f"there are more than {_LONGEST_LINE:,} characters", "mend the line")
+        yield match[0]
+
+
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise unreadable(path, error) from error
+    if len(content) > MAX_BYTES:
+        raise UserError(
+            f"the table has more than {MAX_BYTES >> 20} MiB", where=path, remedy="divide it into several"
+        )
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UserError("the table is UTF-16", where=path, remedy="save it as UTF-8")
     if b"\0" in content:
