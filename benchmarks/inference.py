@@ -49,7 +49,7 @@ from simplecell.data.geometry import Geometry
 from simplecell.export import writing
 from simplecell.export.described import FITTED
 from simplecell.export.quantising import quantise
-from simplecell.export.session import run, session
+from simplecell.export.session import Session
 from simplecell.nets.folding import fold
 from simplecell.nets.normalising import Normalised
 from simplecell.tasks.classify import Classify
@@ -156,7 +156,7 @@ def four_ways(
     core = writing.core(ours)
     whole = quantise(core, calibrating)
     sessions = {
-        name: session(model.SerializeToString(), name, THREADS)
+        name: Session(model.SerializeToString(), name, THREADS)
         for name, model in (("onnx", core), ("int8", whole))
     }
 
@@ -169,7 +169,7 @@ def four_ways(
         return answer
 
     def onnx_way(name: str) -> Any:
-        return lambda fitted: run(sessions[name], {FITTED: fitted})["scores"]
+        return lambda fitted: sessions[name].run({FITTED: fitted})["scores"]
 
     eager = nn.Sequential(net.to(memory_format=torch.contiguous_format), nn.Softmax(1))
     return {

@@ -24,6 +24,7 @@ from simplecell.data.prepare import prepare_one, prepare_splits
 from simplecell.data.sources import Source, read_source
 from simplecell.data.splits import divide
 from simplecell.errors import UserError
+from simplecell.export.exportable import Exportable
 from simplecell.learn.usual import one_update, settled
 from simplecell.metrics.intervals import bootstrap
 from simplecell.nets.normalising import Normalised
@@ -114,6 +115,14 @@ class Estimate:
         for path, picture in inputs:
             fitted = torch.from_numpy(geometry.fit(picture)[None].copy()).permute(0, 3, 1, 2)
             yield Values(path, {"number": round(net(fitted.to(device)).item(), ask.decimals)})
+
+    def export(self, net: nn.Module, meaning: Any) -> Exportable:
+        """What ``simplecell export`` writes: whole pictures to their numbers."""
+        return Exportable(net, Geometry.from_json(meaning["geometry"]), ("number",), "values")
+
+    def exported(self, outputs: Any) -> Tensor:
+        """What the net would give, from what the file gives, so that ``evaluate`` takes the file too."""
+        return outputs["number"]
 
 
 class Estimator(Normalised):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -121,6 +122,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     from cyclopts import CycloptsError
 
     given = list(sys.argv[1:] if words is None else words)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     # cyclopts takes a lone hyphen for an option; its other name says the same.
     given = ["/dev/stdin" if word == "-" else word for word in given]
     debug = "--debug" in given

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from simplecell.errors import UserError
 from simplecell.settings import setting
 
 
@@ -67,14 +68,27 @@ class Values:
         return {"path": self.path, **shown}
 
 
+def names_classes(about: Mapping[str, Any]) -> bool:
+    """Whether there are "classes", each a text."""
+    classes = about.get("classes")
+    return isinstance(classes, list) and bool(classes) and all(isinstance(name, str) for name in classes)
+
+
 def class_predictions(
     paths: Sequence[str], outputs: Mapping[str, Any], about: Mapping[str, Any], ask: ClassAsk
 ) -> list[ClassPrediction]:
     """The best classes of each picture.
 
     outputs: "scores", an array N, classes of probabilities. about: "classes", their names.
+    Raises UserError where these are not as many.
     """
     classes = about["classes"]
+    shape = tuple(outputs["scores"].shape) if "scores" in outputs else ()
+    if shape != (len(paths), len(classes)):
+        raise UserError(
+            f"the net gives scores of the shape {shape} for {len(paths)} pictures and {len(classes)} classes",
+            remedy="export it again",
+        )
     answers = []
     for path, scores in zip(paths, outputs["scores"].tolist(), strict=True):
         order = heapq.nlargest(ask.top, range(len(classes)), key=scores.__getitem__)
@@ -84,17 +98,39 @@ def class_predictions(
     return answers
 
 
+@dataclass(frozen=True)
+class ValuesAsk:
+    """Nothing is asked of a net that tells values."""
+
+
+def value_predictions(
+    paths: Sequence[str], outputs: Mapping[str, Any], about: Mapping[str, Any], ask: ValuesAsk
+) -> list[Values]:
+    """The outputs, one number each for a picture, by their names."""
+    columns = {name: each.reshape(len(paths)).tolist() for name, each in outputs.items()}
+    return [Values(path, {name: each[k] for name, each in columns.items()}) for k, path in enumerate(paths)]
+
+
+def _near(a: Values, b: Values) -> bool:
+    return all(abs(a.values[k] - b.values[k]) <= 1e-2 * max(1.0, abs(a.values[k])) for k in a.values)
+
+
 class Answer(NamedTuple):
     """A kind of prediction: what may be asked, and what an exported net's outputs become.
 
+    suits: whether what a file says about its outputs is enough for ``make``.
     make: paths, outputs (arrays by name, N first), what the file says about them, and the ask.
     same: whether two predictions answer alike.
     """
 
     ask: type
+    suits: Callable[[Mapping[str, Any]], bool]
     make: Callable[[Sequence[str], Mapping[str, Any], Mapping[str, Any], Any], Sequence[Any]]
     same: Callable[[Any, Any], bool]
 
 
 #: By the name that an exported file has for it.
-ANSWERS: dict[str, Answer] = {"classes": Answer(ClassAsk, class_predictions, lambda a, b: a.name == b.name)}
+ANSWERS: dict[str, Answer] = {
+    "classes": Answer(ClassAsk, names_classes, class_predictions, lambda a, b: a.name == b.name),
+    "values": Answer(ValuesAsk, lambda about: True, value_predictions, _near),
+}

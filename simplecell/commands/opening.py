@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simplecell import settings as typed
 from simplecell.errors import UserError
+from simplecell.own_code import one_line
 from simplecell.run import Run
 
 if TYPE_CHECKING:
@@ -136,7 +137,16 @@ def open_net(named: str | Path, *, weights: str = "auto", device: str = "auto", 
     else:
         task = typed.from_table(load_task(header.task), header.settings, str(file))
     place = device_of(device)
-    net = task.build(header.meaning)
+    try:
+        net = task.build(header.meaning)
+    except UserError:
+        raise
+    except Exception as error:  # a task may ask anything of its meaning
+        raise UserError(
+            f"what it says of its data makes no net ({type(error).__name__}: {one_line(error)})",
+            where=file,
+            remedy="restore it from a copy",
+        ) from error
     artefact.restore(net, artefact.read_tensors(file), file)
     net = net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Opened(task, net, header.meaning, header.figures, place, header.task, file)

@@ -19,6 +19,42 @@ Picture = NDArray[np.uint8]
 Outputs = dict[str, NDArray[Any]]
 
 
+class Session:
+    """A model that ONNX Runtime runs on the processor, without a word of its own.
+
+    content: the file's. where: how a sentence names it. threads: 0 is one a physical core.
+    inputs, outputs: names.
+    Raises UserError where ONNX Runtime is not installed, or cannot open the model.
+    """
+
+    def __init__(self, content: bytes, where: str, threads: int = 0) -> None:
+        runtime = import_runtime()
+        options = runtime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        self._where = where
+        try:
+            self._opened = runtime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+        except Exception as error:  # its errors have no common class
+            raise self._told("open", error) from None
+        self.inputs = [each.name for each in self._opened.get_inputs()]
+        self.outputs = [each.name for each in self._opened.get_outputs()]
+
+    def run(self, given: Mapping[str, NDArray[Any]]) -> Outputs:
+        """All outputs by name. Raises UserError where the model cannot take what is given."""
+        try:
+            values = self._opened.run(self.outputs, dict(given))
+        except Exception as error:
+            raise self._told("run", error) from None
+        return dict(zip(self.outputs, values, strict=True))
+
+    def _told(self, verb: str, error: Exception) -> UserError:
+        what = f"ONNX Runtime cannot {verb} it ({plain(error)})"
+        return UserError(what, where=self._where, remedy="export it again")
+
+
 class Exported:
     """A file of ``simplecell export --to onnx``.
 
@@ -27,9 +63,9 @@ class Exported:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.description = read_description(path)
-        self._whole = session(_content(path), str(path), threads)
-        known = self.description.answer in ANSWERS
-        if not known or [each.name for each in self._whole.get_inputs()] != [PICTURE]:
+        self._whole = Session(_content(path), str(path), threads)
+        kind = ANSWERS.get(self.description.answer)
+        if kind is None or not kind.suits(self.description.about) or self._whole.inputs != [PICTURE]:
             raise UserError(
                 "its input or its answers are unknown to this version",
                 where=path,
@@ -45,7 +81,7 @@ class Exported:
 
     def outputs(self, pictures: Sequence[Picture]) -> Outputs:
         """What the net gives for pictures of any sizes, by name, N first; neighbours of one size together."""
-        parts = [run(self._whole, {PICTURE: batch}) for batch in _of_one_size(pictures)]
+        parts = [self._whole.run({PICTURE: batch}) for batch in _of_one_size(pictures)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -57,33 +93,24 @@ class Halves:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         content = _content(path)
-        outputs = [each.name for each in session(content, str(path), threads).get_outputs()]
-        self._fit = session(part(content, [PICTURE], [FITTED], str(path)), str(path), threads)
-        self._net = session(part(content, [FITTED], outputs, str(path)), str(path), threads)
+        outputs = Session(content, str(path), threads).outputs
+        self._fit = Session(part(content, [PICTURE], [FITTED], str(path)), str(path), threads)
+        self._net = Session(part(content, [FITTED], outputs, str(path)), str(path), threads)
 
     def fit(self, pictures: Sequence[Picture]) -> Picture:
         """Whole pictures, each uint8 H, W, 1 or 3, as fitted ones: uint8 N, C, h, w."""
-        parts = [run(self._fit, {PICTURE: batch})[FITTED] for batch in _of_one_size(pictures)]
+        parts = [self._fit.run({PICTURE: batch})[FITTED] for batch in _of_one_size(pictures)]
         return np.concatenate(parts)
 
     def answer(self, fitted: Picture) -> Outputs:
         """What the net gives for fitted pictures, uint8 N, C, h, w, by name."""
-        return run(self._net, {FITTED: fitted})
+        return self._net.run({FITTED: fitted})
 
 
-def session(content: bytes, where: str, threads: int = 0) -> Any:
-    """An ``onnxruntime.InferenceSession`` on the processor, quiet. threads: 0 is one a physical core."""
-    runtime = import_runtime()
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    try:
-        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no common class
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"ONNX Runtime cannot open it ({reason})", where=where, remedy="export it again"
-        ) from None
+def plain(error: Exception) -> str:
+    """What a library says, as the end of one sentence, without signs that no terminal should see."""
+    text = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    return " ".join(text.split())[:200].rstrip(". ") or type(error).__name__
 
 
 def import_runtime() -> Any:
@@ -112,19 +139,13 @@ def import_onnx() -> Any:
 def part(content: bytes, inputs: Sequence[str], outputs: Sequence[str], where: str) -> bytes:
     """The part of a model between values, as a model of its own."""
     onnx = import_onnx()
-    model = onnx.load_from_string(content)
     try:
+        model = onnx.load_from_string(content)
         cut = onnx.utils.Extractor(model).extract_model(list(inputs), list(outputs))
     except Exception as error:  # whatever onnx finds wrong with a foreign file
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"it has no two halves ({reason})", where=where, remedy="export it again") from None
+        what = f"it has no two halves ({plain(error)})"
+        raise UserError(what, where=where, remedy="export it again") from None
     return bytes(cut.SerializeToString())
-
-
-def run(opened: Any, given: Mapping[str, NDArray[Any]]) -> Outputs:
-    """All outputs of a session by name."""
-    names = [each.name for each in opened.get_outputs()]
-    return dict(zip(names, opened.run(names, dict(given)), strict=True))
 
 
 def _of_one_size(pictures: Sequence[Picture]) -> Iterator[Picture]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from simplecell import artefact
 from simplecell import settings as typed
 from simplecell.cli import main
 from simplecell.commands.opening import open_net
@@ -265,6 +268,20 @@ def test_a_model_alone_asks_for_pictures(
     assert status("export", str(alone), "-o", str(tmp_path / "net.onnx"), "--data", data) == 0
 
 
+def test_a_model_whose_meaning_was_tampered_with_is_told(
+    finished: Run, tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = open_net(finished.path)
+    for key, value in (("classes", 7), ("geometry", None), ("mean", "dark")):
+        file = tmp_path / f"{key}.safetensors"
+        header = artefact.read_header(finished.artefact)
+        artefact.write(file, opened.net, replace(header, meaning={**header.meaning, key: value}))
+        assert status("predict", str(file), str(picture)) == 2
+        told = capsys.readouterr().err
+        assert str(file) in told
+        assert "restore it from a copy" in told
+
+
 def test_a_damaged_file_is_told(
     exported: Path, tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,3 +291,12 @@ def test_a_damaged_file_is_told(
     told = capsys.readouterr().err
     assert str(damaged) in told
     assert len(told.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other bytes than UTF-8 are Linux's")
+def test_a_picture_whose_name_is_not_utf_8_is_answered(exported: Path, picture: Path, tmp_path: Path) -> None:
+    odd = bytes(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(odd)).write_bytes(picture.read_bytes())
+    words = [sys.executable, "-m", "simplecell", "predict", str(exported), odd, "--json"]
+    ran = subprocess.run(words, capture_output=True, check=True)
+    assert os.fsencode(json.loads(ran.stdout)["path"]) == odd

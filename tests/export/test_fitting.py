@@ -14,13 +14,13 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from simplecell.export.fitting import fitting
-from simplecell.export.session import run, session
+from simplecell.export.session import Session
 
 
 def fitted(geometry: Geometry, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What the graph makes of N, H, W, 3, as N, h, w, C."""
-    opened = session(fitting(geometry, opset=20, ir_version=10).SerializeToString(), "graph", 1)
-    return run(opened, {"picture": pictures})["fitted"].transpose(0, 2, 3, 1)  # type: ignore[no-any-return]
+    opened = Session(fitting(geometry, opset=20, ir_version=10).SerializeToString(), "graph", 1)
+    return opened.run({"picture": pictures})["fitted"].transpose(0, 2, 3, 1)
 
 
 def pictures_of(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -60,11 +60,17 @@ def compared(name: str, folder: Path, channels: int, side: int, views: int = 1) 
 
 
 def _settle(net: nn.Module, geometry: Geometry, pictures: list[np.ndarray]) -> None:
-    """Statistics of norms as after training: otherwise deep nets give numbers without measure."""
+    """Norms as after training: with statistics, and scales that let a residual branch add a part alone.
+
+    With scales of 1 and random weights, 152 layers amplify rounding so far that torch's own answers in
+    float32 differ from those in float64 by 2.5e-4 of their largest; no export can be nearer than that.
+    """
     fitted = np.stack([geometry.fit(picture) for picture in pictures])
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = None  # the mean of all batches
+            if module.affine:
+                nn.init.constant_(module.weight, 0.5)
     with torch.no_grad():
         net.train()(torch.from_numpy(fitted).permute(0, 3, 1, 2))
     net.eval()
