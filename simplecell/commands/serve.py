@@ -118,7 +118,7 @@ def _exported(path: Path, threads: int) -> Model:
     halves = Halves(path, threads)
 
     def answer(pairs: Sequence[tuple[str, NDArray[np.uint8]]], ask: Any) -> Sequence[Prediction]:
-        fitted = halves.fit([as_asked(picture, ask) for _, picture in pairs])
+        fitted = halves.fitted([as_asked(picture, ask) for _, picture in pairs])
         return answers(said, [name for name, _ in pairs], halves.answer(fitted), ask)
 
     return Model(

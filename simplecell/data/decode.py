@@ -84,7 +84,7 @@ _PPM_COMMENT: Final = re.compile(rb"#[^\r\n]*[\r\n]?")
 _STRIP: Final = 256
 
 
-class TooManyPixels(UserError):
+class TooManyPixelsError(UserError):
     """A picture that is larger than allowed."""
 
 
@@ -124,9 +124,9 @@ def _limit(most: int | None) -> int:
     return max_pixels() if most is None else min(most, max_pixels())
 
 
-def _too_many(pixels: str, where: str, most: int | None) -> TooManyPixels:
+def _too_many(pixels: str, where: str, most: int | None) -> TooManyPixelsError:
     trusted = "" if most is not None else ", or raise SIMPLECELL_MAX_PIXELS if you trust it"
-    return TooManyPixels(
+    return TooManyPixelsError(
         f"the picture has {pixels} the {_limit(most):,} allowed",
         where=where,
         remedy=f"make it smaller{trusted}",

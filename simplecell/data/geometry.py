@@ -13,9 +13,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 from simplecell.errors import UserError
 
@@ -162,6 +160,9 @@ def resize(
     uint8, height, width, C. A picture of that size is returned as it is."""
     if picture.shape[:2] == (height, width):
         return picture
+    import torch  # here, since an exported net is asked without it
+    from torch.nn.functional import interpolate
+
     if not picture.flags.writeable or min(picture.strides) < 0:  # torch takes neither
         picture = picture.copy()
     # The batch dimension comes first: added after permuting it would hide that this is channels-last, and
