@@ -156,7 +156,7 @@ def four_ways(
     core = writing.core(ours)
     whole = quantise(core, calibrating)
     sessions = {
-        name: Session(model.SerializeToString(), name, THREADS)
+        name: Session(model.SerializeToString(), name)
         for name, model in (("onnx", core), ("int8", whole))
     }
 

