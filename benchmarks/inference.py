@@ -156,8 +156,7 @@ def four_ways(
     core = writing.core(ours)
     whole = quantise(core, calibrating)
     sessions = {
-        name: Session(model.SerializeToString(), name)
-        for name, model in (("onnx", core), ("int8", whole))
+        name: Session(model.SerializeToString(), name) for name, model in (("onnx", core), ("int8", whole))
     }
 
     def torch_way(module: nn.Module, memory_format: torch.memory_format) -> Any:

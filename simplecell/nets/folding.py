@@ -21,9 +21,9 @@ def fold(net: nn.Module) -> nn.Module:
 
     A ``BatchNorm2d`` is folded into a ``Conv2d`` where a trace of the net (torch.fx) shows that whatever the
     norm is given comes from this convolution, straight or through a ``MaxPool2d``, and that nothing else reads
-    the convolution's output or its weights; and where none has hooks, which would see other maps. Every other norm stays as it is. So do
-    norms of dense layers: they take no time, and on inputs of three dimensions they normalise over another
-    dimension than the layer's. Answers agree to rounding.
+    the convolution's output or its weights; and where none has hooks, which would see other maps. Every other
+    norm stays as it is. So do norms of dense layers: they take no time, and on inputs of three dimensions they
+    normalise over another dimension than the layer's. Answers agree to rounding.
     """
     folded = copy.deepcopy(net).eval()
     owners = Counter(id(p) for m in folded.modules() for p in m.parameters(recurse=False))
@@ -78,7 +78,7 @@ def _chains(net: nn.Module) -> Iterator[tuple[str, ...]]:
 
 
 def _before(name: str, calls: Mapping[str, list[fx.Node]]) -> str:
-    """The module that gives a module all that it is given, and gives it to no other; empty if there is none."""
+    """The module that gives a module all that it is given, and no other; empty if there is none."""
     sources = [node.args[0] if len(node.args) == 1 and not node.kwargs else None for node in calls[name]]
     found = str(sources[0].target) if isinstance(sources[0], fx.Node) else ""
     # In the order of the calls, all of them and no other.
