@@ -20,10 +20,10 @@ def fold(net: nn.Module) -> nn.Module:
     """A copy of the net in eval mode, for answering only, with its batch norms folded where that is safe.
 
     A ``BatchNorm2d`` is folded into a ``Conv2d`` where a trace of the net (torch.fx) shows that whatever the
-    norm is given comes from this convolution, straight or through a ``MaxPool2d``, and that nothing else reads
-    the convolution's output or its weights; and where none has hooks, which would see other maps. Every other
-    norm stays as it is. So do norms of dense layers: they take no time, and on inputs of three dimensions they
-    normalise over another dimension than the layer's. Answers agree to rounding.
+    norm is given comes from this convolution, straight or through a ``MaxPool2d``, and that nothing else
+    reads the convolution's output or its weights; and where none has hooks, which would see other maps. Every
+    other norm stays as it is. So do norms of dense layers: they take no time, and on inputs of three
+    dimensions they normalise over another dimension than the layer's. Answers agree to rounding.
     """
     folded = copy.deepcopy(net).eval()
     owners = Counter(id(p) for m in folded.modules() for p in m.parameters(recurse=False))
