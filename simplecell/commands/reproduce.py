@@ -77,7 +77,7 @@ ENTRIES: dict[str, Entry] = {
         "He et al. 2016, 164 epochs; here 60, the rate falling at the same shares of them",
         "accuracy",
         "91.25 %",
-        "not trained yet",
+        "90.13 % (seed 0, 45,000 pictures)",
         "classify",
         "cifar10",
         {
@@ -100,7 +100,7 @@ ENTRIES: dict[str, Entry] = {
         "none: the same recipe with half the width and 8 epochs, minutes instead of half an hour",
         "accuracy",
         "–",
-        "91.25 % (seed 0 alone)",
+        "91.48 % (seed 0 alone)",
         "classify",
         "cifar10",
         {**_AIRBENCH, "width": 32, "batch_size": 512, "learning_rate": 0.75, "epochs": 8.0},
