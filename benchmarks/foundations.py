@@ -79,7 +79,7 @@ def by_hand(weights: list[tuple[Array, Array]], pictures: Array, labels: Array) 
         totals = powers.sum(axis=1, keepdims=True)
         loss = -(labels * (logits - np.log(totals))).sum(axis=1).mean()
         assert np.isfinite(loss)
-        flowing = (powers / totals - labels) / np.float32(BATCH)
+        flowing = (powers / totals - labels) / np.float32(len(labels))
         for index in reversed(range(len(weights))):
             matrix, bias = weights[index]
             by_matrix, by_bias = activations[index].T @ flowing, flowing.sum(axis=0)

@@ -63,7 +63,7 @@ def test_a_convolution_and_its_gradients_are_torchs(
     their_x, their_filters = leaf(x), leaf(filters)
     theirs = F.conv2d(
         padded(their_x, windows),
-        their_filters.permute(3, 2, 0, 1),
+        their_filters.permute(3, 2, 0, 1).contiguous(),
         stride=windows.strides,
         dilation=windows.dilations,
     ).permute(0, 2, 3, 1)

@@ -54,6 +54,7 @@ def _by_graphviz(widths: Mapping[Hashable, float], edges: Sequence[Edge], height
     lines = [
         "digraph {",
         f"node [shape=box, fixedsize=true, height={height / _INCH}, label=x]",
+        "edge [arrowhead=none]",  # the lines reach the boxes: the tips are ours
         *(f"{names[node]} [width={width / _INCH}]" for node, width in widths.items()),
         *(f"{names[tail]} -> {names[head]}" for tail, head in edges),
         "}",
@@ -67,9 +68,10 @@ def _by_graphviz(widths: Mapping[Hashable, float], edges: Sequence[Edge], height
             timeout=60,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+        placed = _of_plain(done.stdout, {name: node for node, name in names.items()})
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
         return None
-    return _of_plain(done.stdout, {name: node for node, name in names.items()})
+    return placed if len(placed.centres) == len(names) and len(placed.lines) == len(edges) else None
 
 
 def _of_plain(text: str, nodes: Mapping[str, Hashable]) -> Layout:

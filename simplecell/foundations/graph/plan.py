@@ -221,14 +221,18 @@ class _Planner:
         order = self._sorted()
         others = list(dict.fromkeys([*self.constants, *self.fed, *self._variables(order)]))
         slots = {op: slot for slot, op in enumerate([*others, *order])}
-        fetched = [slots[op] if op.output is not None else -1 for op in self.results]
+        fetched = [slots[op] for op in self.results]
         kept = {slots[op] for op in others} | set(fetched)
         steps = [self._step(op, slots, kept) for op in order]
         places = {op: place for place, op in enumerate(order)}
+        waiting: dict[Operation, list[Operation]] = {}
+        for op in order:
+            for each in self.waits[op]:
+                waiting.setdefault(each, []).append(op)
         last: dict[int, Step] = {}
         uses = [0] * len(slots)
         for op, step in zip(order, steps, strict=True):
-            step.after = tuple(places[each] for each in order if op in self.waits[each])
+            step.after = tuple(places[each] for each in waiting.get(op, ()))
             step.waits = len(self.waits[op])
             for slot in step.holds:
                 uses[slot] += 1

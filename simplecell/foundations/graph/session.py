@@ -49,8 +49,9 @@ class Session:
         """
         if self._closed:
             raise ClosedError("the session is closed", remedy="open another one with tf.Session()")
-        wanted: list[Operation] = []
-        _each(fetches, lambda each: wanted.append(self.graph.operation(each)))
+        leaves: list[Any] = []
+        _each(fetches, leaves.append)
+        wanted = [self.graph.operation(each) for each in leaves]
         fed = {
             self.graph.operation(tensor): _fed(self.graph.operation(tensor), value)
             for tensor, value in (feed_dict or {}).items()
@@ -62,8 +63,8 @@ class Session:
             choice = self._plans[key] = Choice(plan, self._threads)
         values = self._begin(choice, fed)
         choice.run(values, self._pool)
-        results = iter([None if slot < 0 else _given(values[slot]) for slot in choice.plan.fetched])
-        return _each(fetches, lambda each: next(results))
+        slots = iter(choice.plan.fetched)
+        return _each(fetches, lambda each: _given(each, values[next(slots)]))
 
     def _begin(self, choice: Choice, fed: Mapping[Operation, Array]) -> list[Any]:
         """The values of a run before its first step."""
@@ -135,6 +136,8 @@ def _fed(op: Operation, value: Any) -> Array:
     return array
 
 
-def _given(value: Any) -> Any:
-    """The result of a fetch: of rank 0, the element itself."""
+def _given(fetch: Any, value: Any) -> Any:
+    """What a fetch gives: an array, of rank 0 its element; for an operation, nothing."""
+    if isinstance(fetch, Operation) or (isinstance(fetch, str) and not fetch.endswith(":0")):
+        return None
     return value[()] if isinstance(value, np.ndarray) and not value.ndim else value

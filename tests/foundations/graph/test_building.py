@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,6 +81,18 @@ def test_a_graph_within_another_keeps_to_itself(graph: tf.Graph) -> None:
 def test_the_default_graph_can_be_begun_anew() -> None:
     with pytest.raises(tf.errors.GraphError, match="a graph's block is open"):
         tf.reset_default_graph()
+
+
+def test_the_graph_needs_nothing_but_numpy() -> None:
+    heavy = "{'torch', 'PIL', 'matplotlib', 'scipy', 'jinja2', 'tensorboard'}"
+    code = f"import sys, simplecell.graph; print(sorted({heavy} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_every_name_that_is_offered_is_there() -> None:
+    assert [name for name in tf.__all__ if not hasattr(tf, name)] == []
+    assert [name for name in tf.nn.__all__ if not hasattr(tf.nn, name)] == []
 
 
 # types

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 import stat
 import struct
 import sys
@@ -140,7 +141,7 @@ def test_boxes_do_not_overlap_and_lines_lead_downwards(
         assert len(points) % 3 == 1
 
 
-PLAIN = """graph 1 2 2
+PLAIN = """graph 1 1 2
 node n0 0.5 1.75 1 0.5 x solid box black lightgrey
 node n1 0.5 0.25 1 0.5 x solid box black lightgrey
 edge n0 n1 4 0.5 1.5 0.5 1.25 0.5 0.75 0.5 0.5 solid black
@@ -152,7 +153,7 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, status
     """A program called dot that answers this, whatever it is asked."""
     program = tmp_path / "dot"
     program.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.stdin.read()\nprint({answer!r})\nsys.exit({status})\n"
+        f"#!{sys.executable}\nimport sys\nsys.stdin.read()\nprint({answer!r}, end='')\nsys.exit({status})\n"
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -168,12 +169,23 @@ def test_graphviz_places_the_boxes_where_it_is_installed(
     assert (placed.width, placed.height) == (104, 176)
 
 
-@pytest.mark.parametrize("broken", [True, False])
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+def test_graphviz_itself_is_understood() -> None:
+    widths, edges = {"a": 72.0, "b": 100.0, "c": 50.0}, [("a", "b"), ("a", "c"), ("b", "c")]
+    placed = layout.layout(widths, edges, 36)
+    assert placed != layout.by_layers(widths, edges, 36)
+    for (tail, head), points in placed.lines.items():
+        assert placed.centres[tail][1] < placed.centres[head][1]
+        assert points[0][1] == pytest.approx(placed.centres[tail][1] + 18, abs=2)
+
+
+@pytest.mark.parametrize("answer", [None, ("", 1), (PLAIN[:70], 0), ("", 0)])
 def test_without_graphviz_there_is_a_picture_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, int] | None
 ) -> None:
-    if broken:
-        pretend(tmp_path, monkeypatch, "", status=1)
+    """It is not there, fails, breaks off, says nothing."""
+    if answer:
+        pretend(tmp_path, monkeypatch, *answer)
     else:
         monkeypatch.setenv("PATH", str(tmp_path))
     widths, edges = {"a": 72.0, "b": 72.0}, [("a", "b")]

@@ -59,7 +59,7 @@ def test_fetches_come_back_in_their_form() -> None:
         assert session.run({"a": x, "b": {"c": x + 1}}, feed) == {"a": 2, "b": {"c": 3}}
         assert session.run(pair(x, x * 3), feed) == pair(2, 6)
         assert session.run([], feed) == []
-        assert session.run([x.op, x.name, x.op.name, tf.no_op()], feed) == [2, 2, 2, None]
+        assert session.run([x.name, x.op, x.op.name, tf.no_op()], feed) == [2, None, None, None]
         for wrong in (3, None, [x, 1.5]):
             with pytest.raises(tf.errors.ArgumentError, match="cannot be fetched"):
                 session.run(wrong, feed)
@@ -153,6 +153,12 @@ def test_sessions_do_not_share_their_variables() -> None:
 
 
 # what runs
+
+
+def test_a_variable_may_be_fed() -> None:
+    v = tf.Variable(1.0)
+    with tf.Session() as session:
+        assert session.run(v * 2.0, {v: 5}) == 10
 
 
 def test_only_what_is_needed_runs_and_each_once(calls: list[str]) -> None:
