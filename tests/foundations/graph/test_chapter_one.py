@@ -146,7 +146,7 @@ def test_a_truncated_normal_keeps_within_two_deviations() -> None:
 # 1.2.4 and 1.3
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=6), st.sampled_from(["float32", "float64"])
 )

@@ -386,7 +386,7 @@ def planned(fetches: list[tf.Tensor], fed: dict[tf.Tensor, Any]) -> tuple[Plan, 
     return plan, values
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.data())
 def test_any_graph_gives_the_same_side_by_side_as_in_order(data: st.DataObject) -> None:
     with tf.Graph().as_default(), ThreadPoolExecutor(3) as pool:
