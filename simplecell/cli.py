@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": (f"{_LINE}:report", "The page of a run: what happened, in one file; --live while it trains"),
     "export": (f"{_LINE}:export", "A trained net as a file that answers without simplecell"),
     "serve": ("", "A web page and a JSON endpoint that answer pictures"),
+    "inspect": (f"{_LINE}:look_into", "A picture as numbers, a net layer by layer, a run from inside"),
     "runs": (f"{_LINE}:runs", "List and compare runs"),
     "data": ("", "Fetch data, check what is wrong with them, divide them"),
     "reproduce": (f"{_LINE}:reproduce", "A published figure beside ours, trained again"),

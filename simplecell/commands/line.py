@@ -274,6 +274,28 @@ def export(
     return write(run, to, out, data=data, int8=int8, max_loss=max_loss, weights=weights, json=json)
 
 
+def look_into(
+    target: Annotated[str, Parameter(help="picture; net by name or my.py:build; run or model.safetensors")],
+    *pictures: Annotated[str, Parameter(help="that a run is looked at with; its own otherwise")],
+    at: Annotated[str, Parameter(help="of a picture: X,Y where the enlarged patch begins")] = "",
+    zoom: Annotated[int, Parameter(help="of a picture: the patch's side in pixels, 1 to 16")] = 0,
+    input: Annotated[str, Parameter(help="of a net: channels x rows x columns, 3x224x224")] = "",
+    classes: Annotated[int, Parameter(help="of a net: 0 is 1000, of small pictures 10")] = 0,
+    object: Annotated[float, Parameter(help="pixels of what is to be known; 0 is half the picture")] = 0,
+    out: Annotated[
+        Path | None, Parameter(name=("--out", "-o"), help="the page; of a run inspect.html in it")
+    ] = None,
+    device: DEVICE = "auto",
+    threads: THREADS = 0,
+    json: JSON = False,
+) -> int:
+    """How a computer sees a picture, what a net is made of, what a trained net does with pictures."""
+    from simplecell.commands.inspect import look_into as look
+
+    given = {"at": at, "zoom": zoom, "input": input, "classes": classes, "object": object}
+    return look(target, pictures, given, out, device=device, threads=threads, json=json)
+
+
 def runs(
     *runs: Annotated[Path, Parameter(help="two or more to compare; a folder of runs, or none, lists")],
     prune: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -26,10 +26,17 @@ def macs(net: nn.Module, example: Tensor) -> int:
     net's device; the cost is that of one of the N.
     """
     # Inference mode hides which operations a layer consists of.
-    counter = FlopCounterMode(display=False)
-    with torch.inference_mode(False), torch.no_grad(), _plain_attention(), counter:
+    with torch.inference_mode(False), torch.no_grad(), counted() as so_far:
         net(example)
-    return int(counter.get_total_flops()) // 2 // len(example)
+        return so_far() // len(example)
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], int]]:
+    """Within, multiply-adds are counted; what it gives tells how many there were so far."""
+    counter = FlopCounterMode(display=False)
+    with _plain_attention(), counter:
+        yield lambda: int(counter.get_total_flops()) // 2
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from simplecell.cli import main
 from simplecell.commands import compare, live
 from simplecell.commands.train import new_run, run_training
 from simplecell.run import Run
@@ -97,6 +99,33 @@ def comparison(run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("compared")
     compare.write_page([run, new_run(Classify.tiny(), folder / "other"), run], folder / "page.html")
     return (folder / "page.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def inside(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Pages of `inspect`: of a picture, a net and a run."""
+    folder = tmp_path_factory.mktemp("inspected")
+    picture = folder / "picture.png"
+    Image.effect_noise((60, 40), 90).convert("RGB").save(picture)
+    found = {}
+    for kind, target in (("picture", picture), ("net", "second-cnn"), ("run", run.path)):
+        page = folder / f"{kind}.html"
+        with pytest.raises(SystemExit) as ended:
+            main(["inspect", str(target), "--out", str(page)])
+        assert ended.value.code == 0
+        found[kind] = page.as_uri()
+    return found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+@pytest.mark.parametrize("kind", ["picture", "net", "run"])
+def test_a_page_of_inspect_is_as_good(
+    look: Open, inside: dict[str, str], kind: str, width: int, scheme: str
+) -> None:
+    opened = look(inside[kind], width, scheme)
+    assert opened.overflow() == 0
+    assert opened.faults() == []
+    assert [place for place in opened.requests if not place.startswith("data:")] == [inside[kind]]
 
 
 _LOOKS = [("report", width, scheme) for width in (DESKTOP, PHONE) for scheme in ("light", "dark")]
