@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = 1
+#: The kind of a file that has a net's own weights, for other programs and for ``--weights``.
+WEIGHTS = "weights"
 _LONGEST_HEADER = 1 << 24  # bytes; a net of a thousand tensors takes a hundredth, JSON in memory twenty-fold
 
 
@@ -155,18 +157,21 @@ def _unreadable(path: Path, error: OSError) -> UserError:
     )
 
 
-def write(path: Path, net: nn.Module, header: Header) -> None:
-    """Write the artefact atomically."""
+def write(path: Path, net: nn.Module, header: Header, kind: str = "model") -> None:
+    """Write the artefact atomically. kind: "model", or WEIGHTS for a net without its task."""
     # As a list: the JSON's keys are sorted, and the headline stands first among the figures.
     figures = [{"name": name, **figure} for name, figure in header.figures.items()]
-    about = {"format": FORMAT, "kind": "model", **asdict(header), "figures": figures}
+    about = {"format": FORMAT, "kind": kind, **asdict(header), "figures": figures}
     write_atomically(path, serialise(state_of(net), about))
 
 
-def read_header(path: Path) -> Header:
-    """What the artefact at ``path`` says of itself."""
+def read_header(path: Path, kind: str = "model") -> Header:
+    """What the artefact at ``path`` says of itself; UserError where it is of another kind."""
     about = read_about(path)
-    if about.get("kind") != "model":
+    if about.get("kind") == WEIGHTS != kind:
+        remedy = "begin a training with them by --weights, or name the run that they are of"
+        raise UserError("these are the weights of a net alone, not a model", where=path, remedy=remedy)
+    if about.get("kind") != kind:
         raise UserError("this is a checkpoint, not a model", where=path, remedy="name the run folder")
     parts = {"task": str, "settings": dict, "meaning": dict, "figures": list}
     odd = [name for name, kind in parts.items() if not isinstance(about.get(name), kind)]

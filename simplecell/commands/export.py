@@ -244,11 +244,9 @@ def _safetensors(opened: Opened, path: Path) -> dict[str, Any]:
     from simplecell import artefact
 
     net = opened.net.get_submodule("body") if hasattr(opened.net, "body") else opened.net
+    header = artefact.Header(opened.task_name, {}, dict(opened.meaning))
+    artefact.write(path, net, header, artefact.WEIGHTS)
     state = artefact.state_of(net)
-    about = {"kind": "weights", "task": opened.task_name, "fingerprint": opened.fingerprint}
-    path.write_bytes(
-        artefact.serialise(state, {"format": artefact.FORMAT, **about, "meaning": opened.meaning})
-    )
     again = artefact.read_tensors(path)
     if again.keys() != state.keys() or any(not torch.equal(again[key], state[key]) for key in state):
         raise UserError("what was written reads otherwise", where=path, remedy="try another disk")

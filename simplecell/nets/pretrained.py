@@ -112,19 +112,20 @@ def _from_path(net: str, path: Path) -> Pretrained:
             remedy = "go on with `simplecell resume`"
             raise UserError("this run has not finished", where=f"--weights {path}", remedy=remedy)
         return _of_a_run(net, str(path), run.artefact)
-    if path.suffix == ".safetensors" and _is_ours(path):
-        return _of_a_run(net, str(path), path)
+    kind = _our_kind(path) if path.suffix == ".safetensors" else ""
+    if kind:
+        return _of_a_run(net, str(path), path, kind)
     published = _published(net)
     wanted = None if published is None else published.preprocessing
     return Pretrained(net, str(path), "file", str(path), wanted)
 
 
-def _is_ours(path: Path) -> bool:
+def _our_kind(path: Path) -> str:
+    """What kind of file of simplecell this is; empty where it is another's."""
     try:
-        artefact.read_about(path)
+        return str(artefact.read_about(path).get("kind"))
     except UserError:
-        return False
-    return True
+        return ""
 
 
 def _published(net: str) -> Pretrained | None:
@@ -135,8 +136,10 @@ def _published(net: str) -> Pretrained | None:
     return None if model is None else _of_torchvision(net, model, "auto")
 
 
-def _of_a_run(net: str, name: str, file: Path) -> Pretrained:
-    meaning = artefact.read_header(file).meaning
+def _of_a_run(net: str, name: str, file: Path, kind: str = "model") -> Pretrained:
+    """The net of a run, or its weights alone, with the meaning that was written beside them."""
+    alone = kind == artefact.WEIGHTS
+    meaning = artefact.read_header(file, kind if alone else "model").meaning
     preprocessing = classes = None
     if {"geometry", "mean", "deviation"} <= meaning.keys():
         geometry = meaning["geometry"]
@@ -150,7 +153,7 @@ def _of_a_run(net: str, name: str, file: Path) -> Pretrained:
         )
     if "classes" in meaning:
         classes = tuple(meaning["classes"])
-    return Pretrained(net, name, "model", str(file), preprocessing, classes)
+    return Pretrained(net, name, "file" if alone else "model", str(file), preprocessing, classes)
 
 
 # ---- torchvision

@@ -235,6 +235,22 @@ def test_its_weights_load_into_the_library_of_the_paper(tmp_path: Path) -> None:
         assert (net.eval()(whole.normalise(pictures)) - expected).abs().max() < 1e-4
 
 
+def test_a_training_begins_with_exported_weights(
+    finished: Run, tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "weights.safetensors"
+    assert status("export", str(finished.path), "--to", "safetensors", "-o", str(file)) == 0
+    settings = {"net": "small", "weights": str(file), "epochs": 0.2, "learning_rate": 1e-6}
+    again = new_run(typed.replace(Classify.tiny(), settings), tmp_path / "again")
+    assert carry_on(again, quiet=True)
+    first, second = (open_net(run.path).net.get_submodule("body") for run in (finished, again))
+    for theirs, ours in zip(first.parameters(), second.parameters(), strict=True):
+        assert (theirs - ours).abs().max() < 1e-3
+    capsys.readouterr()
+    assert status("predict", str(file), str(picture)) == 2
+    assert "weights of a net alone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
