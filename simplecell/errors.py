@@ -30,6 +30,13 @@ class UserError(Exception):
         return f"{place}{_shown(self.what)}" + (f"; {_shown(self.remedy)}." if self.remedy else ".")
 
 
+def unreadable(path: str | PathLike[str], error: OSError) -> UserError:
+    """What to raise where a file that a person named is not there, or the system does not let it be read."""
+    missing = isinstance(error, FileNotFoundError)
+    what = "there is no such file" if missing else f"it cannot be read ({error.strerror})"
+    return UserError(what, where=path, remedy="check the path")
+
+
 def _shown(text: str) -> str:
     """Text that may come from a file, as a part of one line: odd characters escaped, the middle left out."""
     if len(text) > _LONGEST:

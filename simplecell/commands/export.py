@@ -199,27 +199,24 @@ class _Some:
 
 def _headline(opened: Opened, path: Path, examples: Examples) -> float:
     from simplecell.commands.exported import StandIn
-    from simplecell.learn.evaluate import collect
+    from simplecell.commands.opening import figures_of
 
     net = StandIn(path, opened.task.exported).eval()
-    rows = collect(opened.task.measure, net, examples, net.device.device)
-    return float(opened.task.figures(rows, opened.meaning)[opened.task.headline[0]].value)
+    found = figures_of(opened.task, net, opened.meaning, examples, net.device.device)
+    return float(found[opened.task.headline[0]].value)
 
 
 def fitted_pictures(examples: Examples, count: int) -> NDArray[np.uint8]:
     """Fitted pictures from all over the examples, uint8 N, C, h, w."""
-    fitted: NDArray[np.uint8] = examples.batch(_spread(len(examples), count))["picture"].numpy()
+    from simplecell.data.batches import spread
+
+    fitted: NDArray[np.uint8] = examples.batch(spread(len(examples), count))["picture"].numpy()
     return fitted
-
-
-def _spread(count: int, most: int) -> NDArray[np.int64]:
-    import numpy as np
-
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def _whole_pictures(opened: Opened, place: str) -> list[NDArray[np.uint8]]:
     """Real pictures as they lie in their files, from all over the data; the broken are left out."""
+    from simplecell.data.batches import spread
     from simplecell.data.sources import read_source
 
     source = read_source(Path(place), getattr(getattr(opened.task, "pictures", None), "format", "auto"))
@@ -227,7 +224,7 @@ def _whole_pictures(opened: Opened, place: str) -> list[NDArray[np.uint8]]:
         source.tables[side] for side in ("test", "all", "validation", "train") if side in source.tables
     )
     found = []
-    for row in _spread(len(table), _COMPARED).tolist():
+    for row in spread(len(table), _COMPARED).tolist():
         try:
             found.append(table.pictures.read(row))
         except UserError:

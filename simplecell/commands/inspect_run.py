@@ -175,12 +175,11 @@ class _Sample:
 
     def cut(self, most: int) -> _Sample:
         """So many of them at most, from all over."""
-        import numpy as np
+        from simplecell.data.batches import spread
 
         if self.rows is None or len(self) <= most:
             return self
-        chosen = np.unique(np.linspace(0, len(self) - 1, most).astype(np.int64))
-        return _Sample(self.source, self.side, [self.rows[k] for k in chosen.tolist()])
+        return _Sample(self.source, self.side, [self.rows[k] for k in spread(len(self), most).tolist()])
 
 
 def _sample_of_data(opened: Opened) -> _Sample:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -199,8 +198,9 @@ def serve_command() -> Callable[..., int]:
         "threads": (THREADS, 0),
     }
     nets = Annotated[str, Parameter(help="run folders, .onnx files, nets by name; NAME=RUN names one")]
+    listed = flags.own("nets", nets)
     parameters = [
-        flags.own("nets", nets).replace(kind=inspect.Parameter.VAR_POSITIONAL),
+        listed.replace(kind=listed.VAR_POSITIONAL),
         *[flags.own(name, annotation, default) for name, (annotation, default) in own.items()],
         *flags.parameters_of(Limits),
     ]
@@ -217,7 +217,7 @@ def serve_command() -> Callable[..., int]:
 
 def _ask_of(words: Sequence[str]) -> Any:
     """The options class of the task of the first word that is a net; classify's where there is none."""
-    from simplecell.commands.opening import is_published
+    from simplecell.commands.opening import is_exported, is_published
 
     for word in words:
         path = Path(word)
@@ -226,7 +226,7 @@ def _ask_of(words: Sequence[str]) -> Any:
                 break
             if (path / "settings.toml").is_file():
                 return _task_class(Run(path).settings()["task"]).Ask
-            if path.suffix == ".onnx" and path.is_file():
+            if is_exported(path) and path.is_file():
                 from simplecell.export.described import read_description
                 from simplecell.predictions import ANSWERS
 
@@ -235,7 +235,7 @@ def _ask_of(words: Sequence[str]) -> Any:
                 from simplecell import artefact
 
                 return _task_class(artefact.read_header(path).task).Ask
-        except (UserError, KeyError):
+        except UserError:
             break  # told when the net is opened
     return _task_class("classify").Ask
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from simplecell.data.batches import Examples
+    from simplecell.metrics.intervals import Figure
     from simplecell.predictions import Prediction
     from simplecell.tasks.task import Task
 
@@ -55,10 +56,17 @@ class Opened:
 
     def figures_on(self, examples: Examples) -> dict[str, Any]:
         """The figures on these examples, each {"value", "low", "high"}."""
-        from simplecell.learn.evaluate import collect
+        found = figures_of(self.task, self.answering, self.meaning, examples, self.device)
+        return {name: figure.to_json() for name, figure in found.items()}
 
-        rows = collect(self.task.measure, self.answering, examples, self.device)
-        return {name: figure.to_json() for name, figure in self.task.figures(rows, self.meaning).items()}
+
+def figures_of(
+    task: Task, net: nn.Module, meaning: Mapping[str, Any], examples: Examples, device: torch.device
+) -> dict[str, Figure]:
+    """A net's figures on these examples."""
+    from simplecell.learn.evaluate import collect
+
+    return task.figures(collect(task.measure, net, examples, device), meaning)
 
 
 def answering(net: nn.Module) -> nn.Module:

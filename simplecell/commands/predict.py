@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simplecell.commands import eyes
-from simplecell.errors import UserError
+from simplecell.errors import UserError, unreadable
 
 if TYPE_CHECKING:
     from simplecell.predictions import Prediction
@@ -71,12 +71,7 @@ def _read(path: Path) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        what = (
-            "there is no such file"
-            if isinstance(error, FileNotFoundError)
-            else f"it cannot be read ({error.strerror})"
-        )
-        raise UserError(what, where=path, remedy="check the path") from None
+        raise unreadable(path, error) from None
     return decode(content, str(path))
 
 

@@ -85,16 +85,13 @@ def _named(named: str, device: str, threads: int) -> Model:
         with torch.inference_mode():
             return list(opened.task.predict(net, opened.meaning, pairs, ask))
 
-    def show(picture: NDArray[np.uint8], prediction: Prediction, ask: Any) -> Any:
-        return explain(net, opened.meaning, picture, prediction, ask) if explain else ()
-
     return Model(
         task=opened.task_name,
         fingerprint=opened.fingerprint,
         about=_about(opened),
         ask=opened.task.Ask,
         answer=answer,
-        show=show if explain else None,
+        show=partial(explain, net, opened.meaning) if explain else None,
     )
 
 

@@ -31,6 +31,11 @@ class Examples(Protocol):
     def batch(self, indices: NDArray[np.int64], address: Address | None = None) -> Batch: ...
 
 
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many of 0 … count − 1, from all over: int64, rising."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
 @dataclass(frozen=True)
 class Splits:
     """The sides of a data set, and what its numbers mean.

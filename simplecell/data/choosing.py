@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from simplecell.data.augment import Augmentation, choose, preset
+from simplecell.data.batches import spread
 from simplecell.data.geometry import Geometry
 from simplecell.data.settings import AugmentSettings, PictureSettings
 from simplecell.data.sources import Table
@@ -22,7 +23,7 @@ def choose_geometry(asked: PictureSettings, table: Table, where: str) -> Geometr
 
     Raises UserError, naming ``where``, if none of the sample can be read.
     """
-    rows = np.unique(np.linspace(0, len(table) - 1, _SAMPLE).astype(np.int64))
+    rows = spread(len(table), _SAMPLE)
     shapes: list[tuple[int, int, int]] = []
     for row in rows:
         try:

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from simplecell.errors import UserError
+from simplecell.errors import UserError, unreadable
+from simplecell.predictions import ANSWERS
 
 FORMAT = "1"
 _REMEDY = "export one with `simplecell export RUN --to onnx -o FILE`"
@@ -69,11 +70,18 @@ class Description:
             }
             geometry = dict(values.pop("input")["fit"])
             answer, int8 = str(values.pop("answer")), bool(values.pop("int8"))
-            return cls(given["task"], given["fingerprint"], geometry, answer, values, int8)
+            found = cls(given["task"], given["fingerprint"], geometry, answer, values, int8)
         except (KeyError, ValueError, TypeError, RecursionError):
             raise UserError(
                 "this is not a net that simplecell exported", where=where, remedy=_REMEDY
             ) from None
+        if answer not in ANSWERS or not ANSWERS[answer].suits(values):
+            raise UserError(
+                "its answers are unknown to this version",
+                where=where,
+                remedy="use the version of simplecell that exported it",
+            )
+        return found
 
 
 def read_description(path: Path) -> Description:
@@ -83,9 +91,7 @@ def read_description(path: Path) -> Description:
             entries = [dict(_fields(entry)) for entry in _metadata(file, path.stat().st_size)]
         given = {entry[_KEY].decode(): entry.get(_VALUE, b"").decode() for entry in entries}
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "there is no such file" if missing else f"it cannot be read ({error.strerror})"
-        raise UserError(what, where=path, remedy="check the path") from None
+        raise unreadable(path, error) from None
     except (ValueError, KeyError):
         raise UserError("this is not a whole ONNX file", where=path, remedy=_REMEDY) from None
     return Description.from_metadata(given, str(path))

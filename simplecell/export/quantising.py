@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simplecell.export.described import FITTED
-from simplecell.export.session import import_onnx, import_runtime
+from simplecell.export.session import import_runtime, library
 
 _CHUNK = 16
 #: The convolution that reads the picture stays in float: whole numbers gain nothing on so few channels. (On
@@ -30,9 +30,10 @@ def quantise(net: Any, fitted: NDArray[np.uint8]) -> Any:
 
     fitted: training pictures, uint8 N, C, h, w; the ranges of activations are those that they give.
     """
-    onnx = import_onnx()
+    onnx = library("onnx")
     import_runtime()
     from onnxruntime import quantization
+    from onnxruntime.quantization.registry import QDQRegistry
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +45,7 @@ def quantise(net: Any, fitted: NDArray[np.uint8]) -> Any:
             str(prepared),
             str(made),
             _reader(fitted),
-            op_types_to_quantize=[kind for kind in _quantisable() if kind != "BatchNormalization"],
+            op_types_to_quantize=[kind for kind in QDQRegistry if kind != "BatchNormalization"],
             nodes_to_exclude=_on_few_channels(onnx.load(str(prepared))),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
@@ -97,12 +98,6 @@ def _on_few_channels(net: Any) -> list[str]:
 
 def _by_groups(node: Any) -> bool:
     return any(each.name == "group" and each.i > 1 for each in node.attribute)
-
-
-def _quantisable() -> list[str]:
-    from onnxruntime.quantization.registry import QDQRegistry
-
-    return list(QDQRegistry)
 
 
 def _reader(fitted: NDArray[np.uint8]) -> Any:

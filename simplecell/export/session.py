@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simplecell.data.geometry import Geometry
-from simplecell.errors import UserError
+from simplecell.errors import UserError, unreadable
 from simplecell.export.described import FITTED, PICTURE, Description, read_description
+from simplecell.own_code import one_line
 from simplecell.predictions import ANSWERS, Prediction
 
 _CHUNK = 16
@@ -59,7 +61,7 @@ class Session:
         return dict(zip(self.outputs, values, strict=True))
 
     def _told(self, verb: str, error: Exception) -> UserError:
-        what = f"ONNX Runtime cannot {verb} it ({plain(error)})"
+        what = f"ONNX Runtime cannot {verb} it ({one_line(error)[:200]})"
         return UserError(what, where=self._where, remedy="export it again")
 
 
@@ -72,13 +74,8 @@ class Exported:
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.description = read_description(path)
         self._whole = Session(_content(path), str(path), threads)
-        kind = ANSWERS.get(self.description.answer)
-        if kind is None or not kind.suits(self.description.about) or self._whole.inputs != [PICTURE]:
-            raise UserError(
-                "its input or its answers are unknown to this version",
-                where=path,
-                remedy="use the version of simplecell that exported it",
-            )
+        if self._whole.inputs != [PICTURE]:
+            raise UserError("it takes no picture", where=path, remedy="export it again")
 
     def predict(self, inputs: Iterable[tuple[str, Picture]], ask: Any) -> Iterator[Prediction]:
         """Answers for (path, picture: uint8 H, W, 1 or 3), in order."""
@@ -100,11 +97,9 @@ class Halves:
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        content = _content(path)
         self._geometry = Geometry.from_json(read_description(path).geometry)
-        outputs = Session(content, str(path), threads).outputs
-        self._fit = Session(part(content, [PICTURE], [FITTED], str(path)), str(path), threads)
-        self._net = Session(part(content, [FITTED], outputs, str(path)), str(path), threads)
+        fit, net = _cut(_content(path), str(path))
+        self._fit, self._net = Session(fit, str(path), threads), Session(net, str(path), threads)
 
     def fit(self, pictures: Sequence[Picture]) -> Picture:
         """Whole pictures, each uint8 H, W, 1 or 3, as fitted ones: uint8 N, C, h, w."""
@@ -122,45 +117,33 @@ class Halves:
         return self._net.run({FITTED: fitted})
 
 
-def plain(error: Exception) -> str:
-    """What a library says, as the end of one sentence, without signs that no terminal should see."""
-    text = "".join(sign if sign.isprintable() else " " for sign in str(error))
-    return " ".join(text.split())[:200].rstrip(". ") or type(error).__name__
+def library(name: str, title: str = "") -> Any:
+    """A library of the extra [export]; a UserError says how to install it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        what = f"{title or f'the library {name}'} is not installed"
+        raise UserError(what, remedy="install it with `pip install simplecell[export]`") from None
 
 
 def import_runtime() -> Any:
-    """The library onnxruntime; a UserError says how to install it."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UserError(
-            "ONNX Runtime is not installed", remedy="install it with `pip install simplecell[export]`"
-        ) from None
-    return onnxruntime
+    """The library onnxruntime."""
+    return library("onnxruntime", "ONNX Runtime")
 
 
-def import_onnx() -> Any:
-    """The library onnx; a UserError says how to install it."""
-    try:
-        import onnx
-        import onnx.utils
-    except ImportError:
-        raise UserError(
-            "the library onnx is not installed", remedy="install it with `pip install simplecell[export]`"
-        ) from None
-    return onnx
-
-
-def part(content: bytes, inputs: Sequence[str], outputs: Sequence[str], where: str) -> bytes:
-    """The part of a model between values, as a model of its own."""
-    onnx = import_onnx()
+def _cut(content: bytes, where: str) -> tuple[bytes, bytes]:
+    """A model as two: from whole pictures to fitted ones, and from there to its outputs."""
+    onnx, utils = library("onnx"), library("onnx.utils")
     try:
         model = onnx.load_from_string(content)
-        cut = onnx.utils.Extractor(model).extract_model(list(inputs), list(outputs))
+        cutter = utils.Extractor(model)
+        outputs = [each.name for each in model.graph.output]
+        halves = [cutter.extract_model(*ends) for ends in (([PICTURE], [FITTED]), ([FITTED], outputs))]
     except Exception as error:  # whatever onnx finds wrong with a foreign file
-        what = f"it has no two halves ({plain(error)})"
+        what = f"it has no two halves ({one_line(error)[:200]})"
         raise UserError(what, where=where, remedy="export it again") from None
-    return bytes(cut.SerializeToString())
+    fit, net = (bytes(half.SerializeToString()) for half in halves)
+    return fit, net
 
 
 def _of_one_size(pictures: Sequence[Picture]) -> Iterator[Picture]:
@@ -191,6 +174,4 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "there is no such file" if missing else f"it cannot be read ({error.strerror})"
-        raise UserError(what, where=path, remedy="check the path") from None
+        raise unreadable(path, error) from None

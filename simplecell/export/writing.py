@@ -16,7 +16,7 @@ from simplecell.errors import UserError
 from simplecell.export.described import FITTED, PICTURE, Description
 from simplecell.export.exportable import Exportable
 from simplecell.export.fitting import fitting
-from simplecell.export.session import import_onnx
+from simplecell.export.session import library
 from simplecell.own_code import one_line
 
 
@@ -25,7 +25,8 @@ def core(exportable: Exportable) -> Any:
 
     Raises UserError where torch.onnx cannot express the net.
     """
-    _check_installed()
+    library("onnx")
+    library("onnxscript")  # by which torch.onnx writes
     geometry = exportable.geometry
     net = copy.deepcopy(exportable.net).cpu().eval()
     # Two: torch.export takes a batch of one for a net that answers one picture only.
@@ -56,7 +57,7 @@ def whole(net: Any, exportable: Exportable, description: Description) -> Any:
 
     Takes ``picture``, uint8 N, H, W, 3, RGB, with N, H and W free. Has the description as its metadata.
     """
-    onnx = import_onnx()
+    onnx = library("onnx")
     opset = next(each.version for each in net.opset_import if each.domain in ("", "ai.onnx"))
     first = fitting(exportable.geometry, opset=opset, ir_version=net.ir_version)
     # The halves' inner values may have equal names.
@@ -70,17 +71,6 @@ def whole(net: Any, exportable: Exportable, description: Description) -> Any:
     onnx.checker.check_model(model)
     assert [each.name for each in model.graph.input] == [PICTURE]
     return model
-
-
-def _check_installed() -> None:
-    import_onnx()
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "the library onnxscript is not installed",
-            remedy="install it with `pip install simplecell[export]`",
-        ) from None
 
 
 @contextlib.contextmanager

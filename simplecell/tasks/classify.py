@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from simplecell import nets
 from simplecell.data.augment import Augmentation
-from simplecell.data.batches import Batch, Examples, Splits
+from simplecell.data.batches import Batch, Examples, Splits, spread
 from simplecell.data.choosing import choose_augmentation, choose_geometry
 from simplecell.data.geometry import Geometry
 from simplecell.data.ink import ink
@@ -324,7 +324,7 @@ def _initialise(unit_variance: bool, net: nn.Module, examples: Examples) -> None
 
 def _sample(net: Normalised, examples: Examples, count: int) -> Tensor:
     """So many normalised pictures from all over the examples, N, C, H, W."""
-    rows = np.unique(np.linspace(0, len(examples) - 1, count).astype(np.int64))
+    rows = spread(len(examples), count)
     return net.normalise(examples.batch(rows)["picture"].to(net.scale.device))
 
 
