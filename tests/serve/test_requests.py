@@ -65,9 +65,16 @@ def test_a_form_of_pictures_gets_answers_in_order_under_their_names(server: Runn
     ]
 
 
-def test_every_request_gets_its_own_answer_under_concurrency(server: Running) -> None:
+@pytest.fixture
+def roomy() -> Iterator[Running]:
+    """A server whose queue holds what 16 clients can bring at once: each of its refusals is a fault."""
+    with running(limits=Limits(queue=16 * 40)) as started:
+        yield started
+
+
+def test_every_request_gets_its_own_answer_under_concurrency(roomy: Running) -> None:
     """Also where requests have several pictures, several options, and share connections with others."""
-    chance = random.Random(5)
+    server, chance = roomy, random.Random(5)
 
     def client() -> list[tuple[Answer, list[int]]]:
         connection, done = server.connect(), []
