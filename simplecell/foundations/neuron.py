@@ -28,11 +28,14 @@ def identity(z: Array) -> Array:
     return z
 
 
-def sigmoid(z: ArrayLike) -> Array:
-    """1 / (1 + e⁻ᶻ), of the type of z, without overflow: e is raised to nothing positive."""
+def sigmoid(z: ArrayLike, out: Array | None = None) -> Array:
+    """1 / (1 + e⁻ᶻ), of the type of z, without overflow: e is raised to nothing positive.
+
+    out: where the result goes; a new array where there is none.
+    """
     given = as_floats(z)
     small = np.exp(-np.abs(given))
-    found: Array = np.where(given >= 0, 1 / (1 + small), small / (1 + small))
+    found: Array = np.divide(np.where(given >= 0, 1, small), 1 + small, out=out, dtype=given.dtype)
     return found
 
 
@@ -47,22 +50,22 @@ def relu(z: ArrayLike) -> Array:
     return np.maximum(as_floats(z), 0)
 
 
-def softmax(z: ArrayLike) -> Array:
-    """eᶻ over the sum of each row's: positive, and 1 together. z: …, classes.
+def softmax(z: ArrayLike, axis: int = -1) -> Array:
+    """eᶻ over its sum along the axis: positive, and 1 together.
 
     The largest is taken away first, which changes nothing but that e is raised to nothing positive.
     """
     given = as_floats(z)
-    powers = np.exp(given - given.max(axis=-1, keepdims=True))
-    found: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return found
+    powers: Array = np.exp(given - given.max(axis=axis, keepdims=True))
+    powers /= powers.sum(axis=axis, keepdims=True)
+    return powers
 
 
-def log_softmax(z: ArrayLike) -> Array:
+def log_softmax(z: ArrayLike, axis: int = -1) -> Array:
     """The logarithm of ``softmax``, also where that is too small to be told from 0."""
     given = as_floats(z)
-    above = given - given.max(axis=-1, keepdims=True)
-    found: Array = above - np.log(np.exp(above).sum(axis=-1, keepdims=True))
+    above = given - given.max(axis=axis, keepdims=True)
+    found: Array = above - np.log(np.exp(above).sum(axis=axis, keepdims=True))
     return found
 
 

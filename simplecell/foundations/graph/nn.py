@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from simplecell.foundations import neuron
 from simplecell.foundations.graph.arithmetic import exp, floating, sqrt, square
 from simplecell.foundations.graph.dtypes import Array, float32
 from simplecell.foundations.graph.errors import ArgumentError, ShapeError
@@ -36,12 +37,6 @@ def _floats(value: Value) -> Tensor:
 # -- activations -------------------------------------------------------------------------------------------
 
 
-def _sigmoid(x: Array, out: Array | None = None) -> Any:
-    """1 / (1 + e⁻ˣ), with an exponent that is never positive, so that nothing overflows."""
-    small = np.exp(-np.abs(x))
-    return np.divide(np.where(x >= 0, 1, small), 1 + small, out=out, dtype=x.dtype)
-
-
 define(
     "Relu",
     floating,
@@ -59,7 +54,7 @@ define(
 define(
     "Sigmoid",
     floating,
-    _sigmoid,
+    neuron.sigmoid,
     reuses=True,
     gradients=(lambda op, g: g * (op.outputs[0] * (1 - op.outputs[0])),),
 )
@@ -81,18 +76,6 @@ def tanh(x: Value, name: str | None = None) -> Tensor:
     return apply("Tanh", [_floats(x)], name=name)
 
 
-def _softmax(x: Array, axis: int) -> Any:
-    """eˣ / Σ eˣ, after the largest is subtracted, which changes nothing but overflow."""
-    powers = np.exp(x - x.max(axis=axis, keepdims=True))
-    powers /= powers.sum(axis=axis, keepdims=True)
-    return powers
-
-
-def _log_softmax(x: Array, axis: int) -> Any:
-    shifted = x - x.max(axis=axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
-
-
 def _of_softmax(op: Operation, g: Tensor) -> Tensor:
     y, axis = op.outputs[0], op.attributes["axis"]
     return (g - reduce_sum(g * y, axis, keepdims=True)) * y
@@ -102,8 +85,8 @@ def _of_log_softmax(op: Operation, g: Tensor) -> Tensor:
     return g - exp(op.outputs[0]) * reduce_sum(g, op.attributes["axis"], keepdims=True)
 
 
-define("Softmax", floating, _softmax, gradients=(_of_softmax,))
-define("LogSoftmax", floating, _log_softmax, gradients=(_of_log_softmax,))
+define("Softmax", floating, neuron.softmax, gradients=(_of_softmax,))
+define("LogSoftmax", floating, neuron.log_softmax, gradients=(_of_log_softmax,))
 
 
 def softmax(logits: Value, axis: int = -1, name: str | None = None) -> Tensor:
@@ -126,7 +109,7 @@ def _lost(op: Operation) -> Signature:
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Any:
-    return -np.sum(labels * _log_softmax(logits, -1), axis=-1)
+    return -np.sum(labels * neuron.log_softmax(logits), axis=-1)
 
 
 def _by_logits(op: Operation, g: Tensor) -> Tensor:
