@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -48,6 +50,22 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by playwright; a test that asks for it is skipped where either is absent."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev: playwright")
+    pytest.importorskip("axe_playwright_python", reason="needs the extra dev: axe-playwright-python")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs a chromium on the PATH")
+    # Chromium's sandbox refuses to run for root, as which containers run tests.
+    words = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=found, args=words)
+        yield opened
+        opened.close()
 
 
 class Disks:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import subprocess
 import threading
@@ -22,14 +21,11 @@ from simplecell.tasks.classify import Classify
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export: onnxruntime")
 pytest.importorskip("onnxscript", reason="needs the extra export: onnxscript")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev: playwright")
 
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _NPM = shutil.which("npm")
 _EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx-javascript"
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(_CHROMIUM is None, reason="needs a chromium on the PATH"),
     pytest.mark.skipif(_NPM is None, reason="needs npm on the PATH"),
 ]
 
@@ -56,14 +52,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path) -> Iterator[Any]:
+def page(browser: Any, folder: Path) -> Iterator[Any]:
     """The example's page, once its net is loaded; it may have complained of nothing."""
-    words = ["--no-sandbox"] if os.geteuid() == 0 else []
     complaints: list[str] = []
     handler = functools.partial(_Silent, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, playwright.sync_playwright() as started:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        browser = started.chromium.launch(executable_path=_CHROMIUM, args=words)
         try:
             page = browser.new_page()
             page.on(
@@ -74,7 +68,6 @@ def page(folder: Path) -> Iterator[Any]:
             page.locator("#photo:enabled").wait_for(timeout=60_000)
             yield page
         finally:
-            browser.close()
             server.shutdown()
     assert complaints == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -18,23 +17,7 @@ from simplecell.commands.train import new_run, run_training
 from simplecell.run import Run
 from simplecell.tasks.classify import Classify
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev: playwright")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev: axe")
-
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="needs a chromium on the PATH")
-
 DESKTOP, PHONE = 1280, 360
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    # Chromium's sandbox refuses to run for root, as which containers run tests.
-    words = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=_CHROMIUM, args=words)
-        yield opened
-        opened.close()
 
 
 class Opened:
@@ -53,7 +36,9 @@ class Opened:
 
     def faults(self) -> list[str]:
         """What axe-core finds: its rule and the first place."""
-        found = axe.Axe().run(self.page).response["violations"]
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
         return [f"{f['impact']}: {f['id']} at {f['nodes'][0]['html'][:200]}" for f in found]
 
     def overflow(self) -> int:

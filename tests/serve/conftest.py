@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from paged import DESKTOP, Look, Opened, Served, wait_for
 
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _NETS = Path(__file__).with_name("page_nets.py")
 
 
@@ -43,20 +40,6 @@ def served() -> Iterator[Served]:
     for _, process in running.values():
         process.terminate()
     assert [process.wait(20) for _, process in running.values()] == [0] * len(running)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev: playwright")
-    pytest.importorskip("axe_playwright_python", reason="needs the extra dev: axe-playwright-python")
-    if _CHROMIUM is None:
-        pytest.skip("needs a chromium on the PATH")
-    # Chromium's sandbox refuses to run for root, as which containers run tests.
-    words = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=_CHROMIUM, args=words)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -311,43 +311,38 @@ def test_what_has_no_gradient_has_no_page(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_page_moves_by_buttons_and_keys_on_a_phone_as_well(tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_the_page_moves_by_buttons_and_keys_on_a_phone_as_well(browser: Any, tmp_path: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
     e = figure_1_2()
     with tf.Session():
         path = tf.write_steps(tmp_path / "steps.html", e, {"a": 2, "b": 3})
-    with sync_api.sync_playwright() as play:
-        try:
-            browser = play.chromium.launch(executable_path="/usr/bin/chromium")
-        except sync_api.Error:
-            pytest.skip("needs a browser")
-        page = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(path.as_uri())
+    page = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri())
 
-        def told() -> str:
-            return str(page.inner_text("#told"))
+    def told() -> str:
+        return str(page.inner_text("#told"))
 
-        def seen() -> int:
-            return int(page.locator("[data-step]:visible").count())
+    def seen() -> int:
+        return int(page.locator("[data-step]:visible").count())
 
-        assert (told(), seen()) == ("Forwards: a is fed: 2.", 1)
-        assert page.get_attribute("#told", "aria-live") == "polite"
-        page.click("#on")
-        assert (told(), seen()) == ("Forwards: b is fed: 3.", 2)
-        page.keyboard.press("End")
-        assert (told(), seen()) == ("Backwards: ∂e/∂a = 8, sent by c.", 12)
-        page.click("#on", force=True)  # there is no further
-        page.keyboard.press("ArrowLeft")
-        assert told().startswith("Backwards: ∂e/∂b = 13")
-        page.keyboard.press("Home")
-        page.click("#back", force=True)
-        assert told() == "Forwards: a is fed: 2."
-        assert page.locator(".now").count() == 1
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        assert said == []
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-        assert axe.Axe().run(page).response["violations"] == []
-        browser.close()
+    assert (told(), seen()) == ("Forwards: a is fed: 2.", 1)
+    assert page.get_attribute("#told", "aria-live") == "polite"
+    page.click("#on")
+    assert (told(), seen()) == ("Forwards: b is fed: 3.", 2)
+    page.keyboard.press("End")
+    assert (told(), seen()) == ("Backwards: ∂e/∂a = 8, sent by c.", 12)
+    page.click("#on", force=True)  # there is no further
+    page.keyboard.press("ArrowLeft")
+    assert told().startswith("Backwards: ∂e/∂b = 13")
+    page.keyboard.press("Home")
+    page.click("#back", force=True)
+    assert told() == "Forwards: a is fed: 2."
+    assert page.locator(".now").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert said == []
+    assert Axe().run(page).response["violations"] == []
+    page.close()
