@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 #: Seconds after which a request that has no outcome counts as lost.
@@ -138,7 +139,7 @@ async def _keep_asking(port: int, store: Iterator[Request], outcomes: Outcomes) 
     while again:
         done: asyncio.Future[bool] = loop.create_future()
         try:
-            await loop.create_connection(lambda to=done: _Connection(store, outcomes, to), "127.0.0.1", port)  # type: ignore[misc]
+            await loop.create_connection(partial(_Connection, store, outcomes, done), "127.0.0.1", port)
             again = await done
         except OSError:  # no server is there: nothing was sent
             again = True

@@ -32,10 +32,12 @@ class Step:
 
     reusable: positions among the inputs whose arrays nobody needs any more when this step runs.
     frees: slots to be emptied after it, when steps run in their order. holds: slots it counts as a user of.
-    refreshes: slots of the variables it writes. after: steps that wait for it, by position.
+    state: where variables lie. refreshes: slots of the variables it writes, to be read from there after it.
+    after: steps that wait for it, by position.
     """
 
     op: Operation
+    state: State
     call: Callable[..., Any]
     inputs: tuple[int, ...]
     output: int
@@ -271,7 +273,7 @@ class _Planner:
         )
         holds = tuple(slot for slot in dict.fromkeys(inputs) if slot not in kept)
         refreshes = tuple((slots[each], each) for each in op.writes if each in slots)
-        return Step(op, call, inputs, slots[op], reusable, (), holds, refreshes)
+        return Step(op, self.state, call, inputs, slots[op], reusable, (), holds, refreshes)
 
     def _is_free(self, tensor: Tensor, user: Operation) -> bool:
         """Whether nobody needs the tensor's array when its user runs, in whatever order the rest runs."""

@@ -103,11 +103,7 @@ def compute(step: Step, values: list[Any]) -> None:
         ) from error
     values[step.output] = result
     for slot, variable in step.refreshes:
-        values[slot] = _state_of(step).variables[variable]
-
-
-def _state_of(step: Step) -> Any:
-    return step.call.args[0]  # type: ignore[attr-defined]
+        values[slot] = step.state.variables[variable]
 
 
 def _overwritable(arrays: list[Any], positions: tuple[int, ...]) -> Array | None:
